@@ -1,0 +1,53 @@
+"""What a causal question is asked of: a coupling, and the Gaussian over its entries where there is one.
+
+Lives here: reading Fit, Reduction and Coupling alike; draws of whole couplings. Does not live here: the questions.
+"""
+
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ltc_causal.core.coupling import Coupling, edge_name, entry_names
+from ltc_causal.core.gaussian import Gaussian
+from ltc_causal.core.result import Fit, Reduction
+from ltc_causal.errors import InputError
+
+Array = NDArray[np.float64]
+Source: TypeAlias = Fit | Reduction | Coupling
+Entry: TypeAlias = tuple[str, tuple[int, ...]]
+
+
+def read_source(source: Source) -> tuple[Coupling, Gaussian | None]:
+    """The coupling in Hz at the posterior mean, and the Gaussian over its entries (None for a bare coupling)."""
+    match source:
+        case Fit():
+            return source.coupling, source.coupling_posterior
+        case Reduction():
+            return source.coupling, source.posterior
+        case Coupling():
+            return source, None
+    raise InputError(f"A causal question needs a Fit, a Reduction or a Coupling, got {type(source).__name__}: fit a model first.")
+
+
+def entries(coupling: Coupling, posterior: Gaussian | None) -> dict[Entry, str]:
+    """{(matrix, index): name} of the connections there are: all that the posterior names, or else all that are not zero."""
+    known = {}
+    named = set(posterior.names) if posterior else set()
+    for matrix in "ABCD":
+        values = getattr(coupling, matrix)
+        for index in np.ndindex(*values.shape):
+            name = edge_name(matrix, **entry_names(coupling, matrix, index))
+            if values[index] != 0 or name in named:
+                known[matrix, index] = name
+    return known
+
+
+def draw_couplings(coupling: Coupling, posterior: Gaussian, draws: int, seed: int | np.random.Generator) -> dict[str, Array]:
+    """Draws of A, B and C, each of the matrix's shape behind an axis of draws; entries that the posterior does not name are fixed."""
+    stacks = {matrix: np.repeat(getattr(coupling, matrix)[None], draws, axis=0) for matrix in "ABC"}
+    values = dict(zip(posterior.names, posterior.sample(draws, seed).T, strict=True))
+    for (matrix, index), name in entries(coupling, posterior).items():
+        if matrix in stacks and name in values:
+            stacks[matrix][(slice(None), *index)] = values[name]
+    return stacks

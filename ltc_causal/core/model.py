@@ -1,0 +1,123 @@
+"""What the parts of the toolkit ask of a model: Protocols, each as narrow as its one reader.
+
+Lives here: the contracts. Does not live here: any model (`models`).
+"""
+
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ltc_causal.core.coupling import Coupling
+from ltc_causal.core.data import Inputs, Recording
+from ltc_causal.core.gaussian import Gaussian
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class NoisePrior:
+    """Gaussian prior on the log-precision of each region's observation noise."""
+
+    mean: float = 6.0
+    variance: float = 1.0 / 128.0
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """What a model makes of a recording before it is fitted.
+
+    values : shape (time, region), what is to be predicted, in the model's units
+    confounds : shape (time, confound), free weights per region
+    scale : the factor that took the recording's units to the model's
+    plan : the model's own time plan (when to read which region), opaque to everybody else
+    """
+
+    values: Array
+    confounds: Array
+    scale: float
+    plan: Any
+
+
+@runtime_checkable
+class GenerativeModel(Protocol):
+    """What variational Laplace sees: y = prediction(theta) + confounds + noise."""
+
+    @property
+    def prior(self) -> Gaussian: ...
+
+    @property
+    def noise(self) -> NoisePrior: ...
+
+    def features(self, recording: Recording) -> Features: ...
+
+    def predict(self, theta: Array, features: Features, differences: str = "exact") -> tuple[Array, bool]:
+        """Prediction, shape (time, region), and whether every state stayed finite and within bounds."""
+        ...
+
+    def linearise(self, theta: Array, features: Features, differences: str = "exact") -> tuple[Array, Array, bool]:
+        """Prediction, its derivative of shape (time, region, parameter), and whether the integration was stable."""
+        ...
+
+
+@runtime_checkable
+class HasCoupling(Protocol):
+    """What graphs and reductions see."""
+
+    @property
+    def edge_names(self) -> tuple[str, ...]: ...
+
+    def edge_values(self, theta: NDArray, state: Array | None = None, inputs: Array | None = None) -> NDArray:
+        """The coupling's entries in Hz in the order of `edge_names`; complex theta gives complex entries."""
+        ...
+
+    def coupling(self, theta: Array, state: Array | None = None, inputs: Array | None = None) -> Coupling:
+        """Taylor coefficients A, B, C, D of the neuronal flow at an operating point (rest unless given)."""
+        ...
+
+
+class DynamicalSystem(Protocol):
+    """A model at given parameters, as simulation and interventions see it. Everything is vectorised over draws (last axis).
+
+    Neuronal states x have shape (region, draw), inputs u (input,). An observed system also carries observation states h of shape
+    (state, region, draw): the haemodynamics. An intervention acts on x and never on h.
+    """
+
+    regions: tuple[str, ...]
+    inputs: tuple[str, ...]
+    n_draw: int
+
+    def initial_state(self) -> tuple[Array, Array]:
+        """Neuronal and observation states at rest."""
+        ...
+
+    def flow(self, x: Array, u: Array) -> Array:
+        """dx/dt, shape (region, draw), in 1/s."""
+        ...
+
+    def observation_flow(self, h: Array, x: Array) -> Array:
+        """dh/dt, shape (state, region, draw), in 1/s."""
+        ...
+
+    def observe(self, h: Array) -> Array:
+        """The signal in the model's units, shape (region, draw)."""
+        ...
+
+
+class Simulable(Protocol):
+    """What simulation and interventions ask of a model."""
+
+    regions: tuple[str, ...]
+    inputs: tuple[str, ...]
+
+    @property
+    def prior(self) -> Gaussian: ...
+
+    def system(self, theta: Array, echo_time: float = 0.04) -> DynamicalSystem:
+        """The system at parameters of shape (draw, parameter)."""
+        ...
+
+    def prepared_inputs(self, inputs: Inputs) -> Inputs:
+        """The inputs as the model uses them: its own, in its order, centred if it says so."""
+        ...

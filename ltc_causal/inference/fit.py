@@ -1,0 +1,66 @@
+"""One verb: fit a model to a recording.
+
+Lives here: `fit`. Does not live here: the methods (`laplace`).
+"""
+
+import time
+from typing import TypeVar
+
+import numpy as np
+
+from ltc_causal.core.data import Recording
+from ltc_causal.core.gaussian import Gaussian
+from ltc_causal.core.model import GenerativeModel
+from ltc_causal.core.result import Fit
+from ltc_causal.errors import InputError
+from ltc_causal.inference import laplace
+from ltc_causal.inference.laplace import VariationalLaplace
+
+Model = TypeVar("Model", bound=GenerativeModel)
+
+
+def fit(model: Model, recording: Recording, method: VariationalLaplace | None = None, *, start: Gaussian | Fit | None = None) -> Fit:
+    """Fit a model to one recording.
+
+    model : anything with a prior and a prediction, such as `DCM`
+    recording : holds the model's regions and inputs by name, others may be there too
+    method : how; variational Laplace with exact derivatives unless given
+    start : begin at this distribution's (or fit's) mean instead of the prior mean; parameters are matched by name, so that a liquid model
+        can start from a bilinear one's fit
+
+    Raises `InputError` if the recording lacks a region or an input, or if the start shares no parameter with the model. A fit that did not
+    converge is returned with the reason as its `status`.
+    """
+    if not isinstance(recording, Recording):
+        raise InputError(f"fit needs a Recording as its second argument, got {type(recording).__name__}: build one from TimeSeries and Inputs.")
+    began = time.perf_counter()
+    method = method or VariationalLaplace()
+    features = model.features(recording)
+    ascent = laplace.ascend(model, features, method, _start_mean(model, start))
+    posterior = laplace.posterior(model, ascent)
+    d = laplace.design(model, features)
+    noise = Gaussian(model.regions, ascent.point.h, np.diag(ascent.log_precision_variance))
+    confounds = d.X @ np.linalg.lstsq(d.X, d.y - ascent.prediction, rcond=None)[0] / features.scale + _removed_mean(model, recording, features)
+    return Fit(
+        model, recording, posterior, ascent.free_energy, noise, ascent.prediction / features.scale, confounds, ascent.status, ascent.history,
+        ascent.gradient_norm, time.perf_counter() - began,
+    )  # fmt: skip
+
+
+def _start_mean(model: GenerativeModel, start: Gaussian | Fit | None) -> np.ndarray | None:
+    if start is None:
+        return None
+    given = start.posterior if isinstance(start, Fit) else start
+    mean = model.prior.mean.copy()
+    shared = [name for name in model.prior.names if name in given.names]
+    if not shared:
+        raise InputError(f"The start has none of the model's parameters ({list(model.prior.names[:3])}, ...): start from a fit of a related model.")
+    for name in shared:
+        mean[model.prior.index(name)] = given.mean[given.index(name)]
+    return mean
+
+
+def _removed_mean(model, recording: Recording, features) -> np.ndarray:
+    """What `features` subtracted before scaling, shape (time, region): part of what the confounds explain."""
+    columns = [recording.regions.index(region) for region in model.regions]
+    return recording.series.values[:, columns] - features.values / features.scale

@@ -1,0 +1,144 @@
+"""A fit as one file: a zip of plain arrays with a header in JSON, nothing pickled.
+
+Words (names, the model's specification, how the fit ended) are in `header.json`; numbers are `.npy` members, so that a round trip is exact.
+
+Lives here: `save`, `load`, `read_header`. Does not live here: tables (`io.tables`), graphs (`io.graphs`).
+"""
+
+import json
+import zipfile
+import zlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import ltc_causal
+from ltc_causal.core.data import Inputs, Recording, TimeSeries
+from ltc_causal.core.gaussian import Gaussian
+from ltc_causal.core.result import Fit, History, Status
+from ltc_causal.errors import InputError, read_only
+from ltc_causal.files import atomic_write
+from ltc_causal.models.dcm import DCM
+
+FORMAT = "ltc_causal fit"
+VERSION = 1
+HEADER = "header.json"
+MODELS: dict[str, Callable[[Mapping[str, Any]], Any]] = {"DCM": DCM.from_spec}
+# What reading a damaged zip can raise: in its directory, in a member's bytes, in what they decode to.
+DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, KeyError, TypeError, ValueError, AttributeError)
+
+
+def save(fit: Fit, path: str | Path, tags: Mapping[str, str] | None = None) -> None:
+    """Write a fit to one file, whole or not at all.
+
+    tags : words to keep with it, such as what it was made from; `read_header(path)["tags"]` gives them back
+
+    Raises `InputError` if the model is of a kind that cannot be written.
+    """
+    kind = type(fit.model).__name__
+    if kind not in MODELS:
+        raise InputError(f"A fit of the model {kind} cannot be saved: this version writes fits of {', '.join(MODELS)}.")
+    with atomic_write(path) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, **_arrays(fit))  # pyright: ignore[reportArgumentType] - the names are not its options
+        file.flush()
+        with zipfile.ZipFile(temporary, "a") as archive:
+            archive.writestr(HEADER, json.dumps(_header(fit, kind, tags or {}), indent=1, ensure_ascii=False))
+
+
+def load(path: str | Path) -> Fit:
+    """Read a fit that `save` wrote.
+
+    Raises `InputError` if there is no such file, or if it is damaged, of another kind, or written by a newer version of the format.
+    """
+    header = read_header(path)
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: read_only(archive[name]) for name in archive.files if name != HEADER}
+        return _fit(header, arrays)
+    except DAMAGE as error:
+        raise _damaged(path, error) from None
+
+
+def read_header(path: str | Path) -> dict[str, Any]:
+    """What a fit file says of itself, without its numbers: format, version, package version, model, status, names, tags.
+
+    Raises `InputError` as `load` does.
+    """
+    if not Path(path).is_file():
+        raise InputError(f"There is no fit file at {path}: check the path.")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            header = json.loads(archive.read(HEADER)) if HEADER in archive.namelist() else {}
+    except DAMAGE as error:
+        raise _damaged(path, error) from None
+    if not isinstance(header, dict) or header.get("format") != FORMAT:
+        raise InputError(f"{path} is not a fit that ltc_causal wrote: give a file made by save(fit, path).")
+    if not isinstance(header.get("version"), int) or header["version"] > VERSION:
+        raise InputError(
+            f"{path} has version {header.get('version')} of the fit format and this ltc_causal reads up to {VERSION}: update ltc_causal "
+            f"(the file was written by {header.get('package')})."
+        )
+    return header
+
+
+def _damaged(path: str | Path, error: Exception) -> InputError:
+    return InputError(f"{path} cannot be read as a fit, it is damaged, cut short or not one at all ({type(error).__name__}): make it again.")
+
+
+def _header(fit: Fit, kind: str, tags: Mapping[str, str]) -> dict[str, Any]:
+    recording = fit.recording
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "package": ltc_causal.__version__,
+        "model": {"kind": kind, "specification": fit.model.to_spec()},
+        "status": fit.status.name,
+        "seed": None if fit.seed is None else int(fit.seed),
+        "regions": recording.series.regions,
+        "unit": recording.series.unit,
+        "inputs": recording.inputs.names,
+        "parameters": fit.posterior.names,
+        "noise": fit.noise.names,
+        "tags": dict(tags),
+    }
+
+
+def _arrays(fit: Fit) -> dict[str, NDArray]:
+    recording = fit.recording
+    values = {
+        "series": recording.series.values, "dt": recording.series.dt, "input_values": recording.inputs.values, "input_dt": recording.inputs.dt,
+        "recording_confounds": recording.confounds, "echo_time": recording.echo_time, "delays": recording.delays,
+        "posterior_mean": fit.posterior.mean, "posterior_cov": fit.posterior.cov, "noise_mean": fit.noise.mean, "noise_cov": fit.noise.cov,
+        "free_energy": fit.free_energy, "prediction": fit.prediction, "confounds": fit.confounds,
+        "history_free_energy": fit.history.free_energy, "history_step": fit.history.step,
+        "history_predicted_gain": fit.history.predicted_gain, "history_accepted": fit.history.accepted,
+        "gradient_norm": fit.gradient_norm, "seconds": fit.seconds,
+    }  # fmt: skip
+    return {name: np.asarray(value) for name, value in values.items()}
+
+
+def _fit(header: Mapping[str, Any], arrays: Mapping[str, NDArray]) -> Fit:
+    recording = Recording(
+        TimeSeries(arrays["series"], float(arrays["dt"]), tuple(header["regions"]), header["unit"]),
+        Inputs(arrays["input_values"], float(arrays["input_dt"]), tuple(header["inputs"])),
+        arrays["recording_confounds"],
+        float(arrays["echo_time"]),
+        arrays["delays"],
+    )
+    return Fit(
+        model=MODELS[header["model"]["kind"]](header["model"]["specification"]),
+        recording=recording,
+        posterior=Gaussian(tuple(header["parameters"]), arrays["posterior_mean"], arrays["posterior_cov"]),
+        free_energy=float(arrays["free_energy"]),
+        noise=Gaussian(tuple(header["noise"]), arrays["noise_mean"], arrays["noise_cov"]),
+        prediction=arrays["prediction"],
+        confounds=arrays["confounds"],
+        status=Status[header["status"]],
+        history=History(*(arrays[f"history_{name}"] for name in ("free_energy", "step", "predicted_gain", "accepted"))),
+        gradient_norm=float(arrays["gradient_norm"]),
+        seconds=float(arrays["seconds"]),
+        seed=header["seed"],
+    )

@@ -1,0 +1,15 @@
+"""What is known of a DCM's parameters before the data: SPM's defaults, and the saturation of a liquid DCM.
+
+Lives here: the numbers, each with its source. Does not live here: which parameters a model has (`dcm`).
+"""
+
+from ltc_causal.core.model import NoisePrior
+
+# One-state DCM for fMRI, defaults of SPM12 and later: (mean, variance) on the parameters' own scale.
+INTRINSIC = (1.0 / 128.0, 1.0 / 64.0)
+MODULATORY = (0.0, 1.0)
+DRIVING = (0.0, 1.0)
+HAEMODYNAMIC = (0.0, 1.0 / 256.0)  # transit, decay and epsilon, as log-deviations
+# log kappa: synapses that saturate mildly over the usual range of activity; kappa -> 0 is the bilinear DCM.
+SATURATION = (-1.2039728043259361, 1.0)  # log 0.3
+NOISE = NoisePrior(mean=6.0, variance=1.0 / 128.0)

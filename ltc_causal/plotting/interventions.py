@@ -1,0 +1,113 @@
+"""Predictions with their bands: the usual course against an intervened one, and the difference between them.
+
+Lives here: those plots, and the paired difference of two predictions. Does not live here: how they are predicted (`causal.predict`).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import FigureBase
+from numpy.typing import NDArray
+
+from ltc_causal.core.result import Prediction
+from ltc_causal.errors import InputError, known_name
+from ltc_causal.plotting.style import GREY, INK, VERMILLION, axes, new_figure, styled
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Difference:
+    """Intervened minus usual, draw by draw (both predictions used the same parameters for the same draw).
+
+    draws : shape (draw, time, region); only draws that stayed stable in both
+    mean, lower, upper : shape (time, region); the band holds the predictions' probability
+    """
+
+    draws: Array
+    mean: Array
+    lower: Array
+    upper: Array
+
+
+def difference(usual: Prediction, intervened: Prediction) -> Difference:
+    """The paired difference of two predictions.
+
+    Raises `InputError` if they were not drawn alike, or if no draw stayed stable in both.
+    """
+    if usual.draws.shape != intervened.draws.shape or usual.quantity != intervened.quantity:
+        raise InputError(
+            f"The predictions do not pair: draws of shape {usual.draws.shape} ({usual.quantity}) and {intervened.draws.shape} "
+            f"({intervened.quantity}); predict both with the same fit, draws, seed and quantity."
+        )
+    draws = intervened.draws - usual.draws
+    draws = draws[np.isfinite(draws).all(axis=(1, 2))]
+    if not len(draws):
+        raise InputError(f"No posterior draw stayed stable under '{intervened.describe()}', so there is no difference to show: weaken the intervention.")
+    tail = (1 - usual.probability) / 2
+    lower, upper = np.quantile(draws, [tail, 1 - tail], axis=0)
+    return Difference(draws, draws.mean(axis=0), lower, upper)
+
+
+@styled
+def plot_course(usual: Prediction, intervened: Prediction, region: str, ax: Axes | None = None, unit: str = "a.u.") -> Axes:
+    """One region's usual course (grey) and its course under intervention (colour), each with its band."""
+    ax = axes(ax, height=1.8)
+    column = known_name("region", region, usual.regions, "the prediction")
+    for prediction, colour, label in ((usual, GREY, "usual course"), (intervened, VERMILLION, intervened.describe())):
+        _draw_band(ax, prediction.times, prediction.mean[:, column], prediction.lower[:, column], prediction.upper[:, column], colour, label)
+    ax.set_ylabel(_axis_label(usual, unit))
+    ax.set_xlim(usual.times[0], usual.times[-1])
+    ax.set_title(region)
+    return ax
+
+
+@styled
+def plot_difference(usual: Prediction, intervened: Prediction, region: str, ax: Axes | None = None, unit: str = "a.u.") -> Axes:
+    """One region's change under intervention, intervened minus usual, with the band of the paired draws."""
+    ax = axes(ax, height=1.8)
+    column = known_name("region", region, usual.regions, "the prediction")
+    change = difference(usual, intervened)
+    _draw_band(ax, usual.times, change.mean[:, column], change.lower[:, column], change.upper[:, column], INK, "change")
+    ax.axhline(0, color=GREY, linewidth=0.8, zorder=0)
+    ax.set_ylabel(f"change in {_axis_label(usual, unit)}")
+    ax.set_xlim(usual.times[0], usual.times[-1])
+    ax.set_title(region)
+    return ax
+
+
+@styled
+def plot_intervention(usual: Prediction, intervened: Prediction, figure: FigureBase | None = None, unit: str = "a.u.", span: tuple[float, float] | None = None) -> FigureBase:
+    """Every region below one another: both courses at the left, their difference at the right.
+
+    unit : of the signal
+    span : seconds, the stretch to show; all of it unless given
+    """
+    n_region = len(usual.regions)
+    figure = new_figure(height=1.3 * n_region + 0.7) if figure is None else figure
+    panels = figure.subplots(n_region, 2, sharex=True, squeeze=False, width_ratios=[1.25, 1])
+    for row, region in zip(panels, usual.regions, strict=True):
+        plot_course(usual, intervened, region, row[0], unit)
+        plot_difference(usual, intervened, region, row[1], unit)
+        row[0].set_ylabel(f"{region}\n{_axis_label(usual, unit)}")
+        row[1].set_ylabel("")
+        for ax in row:
+            ax.set_title("")
+    panels[0, 1].set_title(f"change, {100 * usual.probability:g} % band", weight="normal")
+    for ax in panels[-1]:
+        ax.set_xlabel("time (s)")
+        if span:
+            ax.set_xlim(*span)
+    figure.align_ylabels(panels[:, 0])
+    figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside upper left", ncols=2)
+    return figure
+
+
+def _axis_label(prediction: Prediction, unit: str) -> str:
+    return f"BOLD ({unit})" if prediction.quantity == "bold" else "activity"
+
+
+def _draw_band(ax: Axes, times: Array, mean: Array, lower: Array, upper: Array, colour: str, label: str) -> None:
+    ax.fill_between(times, lower, upper, color=colour, alpha=0.22, linewidth=0)
+    ax.plot(times, mean, color=colour, linewidth=1.2, label=label)
