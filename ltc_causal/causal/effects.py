@@ -118,7 +118,7 @@ def _summary(source: str, target: str, unit: str, value: float, effects: Array, 
     unstable = 1 - len(stable) / len(effects)
     set_aside = f"{100 * unstable:.1f} % of the draws had no stable equilibrium and were set aside."
     if not np.isfinite(value):
-        status = f"The system that remains has no stable equilibrium at the mean coupling; ask predict for the course in time."
+        status = "The system that remains has no stable equilibrium at the mean coupling; ask predict for the course in time."
         return Effect(source, target, None, None, None, None, None, unit, status, unstable)
     if not uncertain:
         return Effect(source, target, value, None, None, None, None, unit, "At equilibrium, for the coupling given.", unstable)

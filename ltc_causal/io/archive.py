@@ -9,13 +9,13 @@ import json
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-import ltc_causal
 from ltc_causal.core.data import Inputs, Recording, TimeSeries
 from ltc_causal.core.gaussian import Gaussian
 from ltc_causal.core.result import Fit, History, Status
@@ -29,6 +29,14 @@ HEADER = "header.json"
 MODELS: dict[str, Callable[[Mapping[str, Any]], Any]] = {"DCM": DCM.from_spec}
 # What reading a damaged zip can raise: in its directory, in a member's bytes, in what they decode to.
 DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, KeyError, TypeError, ValueError, AttributeError)
+
+
+def package_version() -> str:
+    """The installed version of this package."""
+    try:
+        return version("ltc_causal")
+    except PackageNotFoundError:
+        return "unknown (run from a source tree)"
 
 
 def save(fit: Fit, path: str | Path, tags: Mapping[str, str] | None = None) -> None:
@@ -85,7 +93,9 @@ def read_header(path: str | Path) -> dict[str, Any]:
 
 
 def _damaged(path: str | Path, error: Exception) -> InputError:
-    return InputError(f"{path} cannot be read as a fit, it is damaged, cut short or not one at all ({type(error).__name__}): make it again.")
+    return InputError(
+        f"{path} cannot be read as a fit, it is damaged, cut short or not one at all ({type(error).__name__}): make it again."
+    )
 
 
 def _header(fit: Fit, kind: str, tags: Mapping[str, str]) -> dict[str, Any]:
@@ -93,7 +103,7 @@ def _header(fit: Fit, kind: str, tags: Mapping[str, str]) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "version": VERSION,
-        "package": ltc_causal.__version__,
+        "package": package_version(),
         "model": {"kind": kind, "specification": fit.model.to_spec()},
         "status": fit.status.name,
         "seed": None if fit.seed is None else int(fit.seed),
@@ -109,7 +119,8 @@ def _header(fit: Fit, kind: str, tags: Mapping[str, str]) -> dict[str, Any]:
 def _arrays(fit: Fit) -> dict[str, NDArray]:
     recording = fit.recording
     values = {
-        "series": recording.series.values, "dt": recording.series.dt, "input_values": recording.inputs.values, "input_dt": recording.inputs.dt,
+        "series": recording.series.values, "dt": recording.series.dt,
+        "input_values": recording.inputs.values, "input_dt": recording.inputs.dt,
         "recording_confounds": recording.confounds, "echo_time": recording.echo_time, "delays": recording.delays,
         "posterior_mean": fit.posterior.mean, "posterior_cov": fit.posterior.cov, "noise_mean": fit.noise.mean, "noise_cov": fit.noise.cov,
         "free_energy": fit.free_energy, "prediction": fit.prediction, "confounds": fit.confounds,

@@ -226,8 +226,8 @@ class DCM:
             h, stable = true_flow.course(self.weights(theta), transit, decay, plan.steps)
         else:
             N = neuronal.network(self.weights(theta), plan.steps.values, "spm" if differences == "spm" else "linear")
-            h, stable = cascade.course(N, haemodynamics.rest_expansion(transit, decay, differences), plan.steps)
-        return haemodynamics.bold(h[..., 2], h[..., 3], epsilon, plan.echo_time), stable
+            h, stable = cascade.course(N, haemodynamics.rest_expansion(transit, decay, differences), plan.steps, haemodynamics.VOLUME)
+        return haemodynamics.bold(h[..., 0], h[..., 1], epsilon, plan.echo_time), stable
 
     def linearise(self, theta: NDArray, features: Features) -> tuple[NDArray, NDArray, bool]:
         """`predict`, and its exact derivative in the free parameters, shape (time, region, free parameter)."""
@@ -241,10 +241,10 @@ class DCM:
             N = neuronal.network(weights, plan.steps.values, "linear")
             H = haemodynamics.rest_expansion(transit, decay)
             dH = haemodynamics.rest_expansion_derivatives(H)
-            h, dh, stable = cascade.course_and_tangents(N, H, dH, row, column, coefficient, self._chain, plan.steps)
-        log_v, log_q = h[..., 2], h[..., 3]
+            h, dh, stable = cascade.course_and_tangents(N, H, dH, row, column, coefficient, self._chain, plan.steps, haemodynamics.VOLUME)
+        log_v, log_q = h[..., 0], h[..., 1]
         by_v, by_q, by_epsilon = haemodynamics.bold_slopes(log_v, log_q, epsilon, plan.echo_time)
-        jacobian = by_v[..., None] * dh[:, :, 2] + by_q[..., None] * dh[:, :, 3]
+        jacobian = by_v[..., None] * dh[:, :, 0] + by_q[..., None] * dh[:, :, 1]
         names = [name for name, is_free in zip(self.prior.names, free, strict=True) if is_free]
         if "epsilon" in names:
             jacobian[..., names.index("epsilon")] = by_epsilon

@@ -25,7 +25,7 @@ VOLUME_FRACTION = 4.0  # V0, resting venous volume in percent
 FREQUENCY_OFFSET = 40.3  # theta0, 1/s at the surface of magnetised vessels, 1.5 T
 RELAXATION_SLOPE = 25.0  # r0, 1/s, intravascular relaxation against oxygen saturation
 FIELD_FACTOR = 4.3  # geometry factor of the extravascular term
-N_STATE = 4
+N_STATE, VOLUME = 4, 2  # states a region, and the first that the signal depends on: log v, then log q
 
 DIFFERENCE_STEP = np.exp(-8.0)  # the forward step by which SPM differentiates
 

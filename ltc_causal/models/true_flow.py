@@ -11,7 +11,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from ltc_causal.models.haemodynamics import N_STATE, SIGNAL_DECAY, TRANSIT_TIME, flow_and_slopes
+from ltc_causal.models.haemodynamics import N_STATE, SIGNAL_DECAY, TRANSIT_TIME, VOLUME, flow_and_slopes
 from ltc_causal.models.neuronal import Weights, network
 from ltc_causal.numerics.schedule import Steps
 
@@ -20,7 +20,7 @@ BOUND = 30.0  # log states and activity beyond this have left the model (e^30 ti
 
 
 def course(weights: Weights, transit: NDArray, decay: float, steps: Steps) -> tuple[NDArray, bool]:
-    """Haemodynamic states at the readings, shape (scan, region, 4), and whether they stayed within bounds."""
+    """log v and log q at the readings, shape (scan, region, 2), and whether they stayed within bounds."""
     none = np.zeros(0, dtype=np.int64)
     no_slopes = np.zeros((len(steps.values), 0))
     h, _, stable = _run(*_constants(weights, transit, decay, steps), none, none, no_slopes, none, -1, *steps.arrays)
@@ -30,7 +30,7 @@ def course(weights: Weights, transit: NDArray, decay: float, steps: Steps) -> tu
 def course_and_tangents(
     weights: Weights, transit: NDArray, decay: float, row: NDArray, column: NDArray, coefficient: NDArray, chain: NDArray, kappa: int, steps: Steps
 ) -> tuple[NDArray, NDArray, bool]:
-    """`course`, and its derivative in the parameters, shape (scan, region, 4, parameter).
+    """`course`, and its derivative in the parameters, shape (scan, region, 2, parameter).
 
     row, column, coefficient : what each parameter moves, from `neuronal.network_slopes`
     chain : the region whose transit a parameter is, the number of regions for decay, -1 otherwise
@@ -121,7 +121,7 @@ def _run(N, kappa, signal_decay, inverse_tau, row, column, coefficient, chain, k
     z, total, stage, rate = np.zeros(size), np.zeros(size), np.zeros(size), np.zeros(size)
     dz, dtotal, dstage, drate = np.zeros((size, P)), np.zeros((size, P)), np.zeros((size, P)), np.zeros((size, P))
     J, moved, by_kappa = np.zeros((n, n)), np.zeros((n, n + 1)), np.zeros(n)
-    out, dout = np.zeros((n_scan, n, N_STATE)), np.zeros((n_scan, n, N_STATE, P))
+    out, dout = np.zeros((n_scan, n, N_STATE - VOLUME)), np.zeros((n_scan, n, N_STATE - VOLUME, P))
     own = np.full(n, -1)
     common = -1
     for p in range(P):
@@ -169,6 +169,6 @@ def _run(N, kappa, signal_decay, inverse_tau, row, column, coefficient, chain, k
             scan = read_scan[step, i]
             if scan >= 0:
                 at = n + N_STATE * i
-                out[scan, i] = z[at : at + N_STATE]
-                dout[scan, i] = dz[at : at + N_STATE]
+                out[scan, i] = z[at + VOLUME : at + N_STATE]
+                dout[scan, i] = dz[at + VOLUME : at + N_STATE]
     return out, dout, True

@@ -14,25 +14,25 @@ import numpy as np
 from ltc_causal.numerics.schedule import Steps
 
 BOUND = 1e6  # a state whose absolute sum exceeds this has left the model, as in SPM's integrator
-_TAYLOR_ORDER = 14
-_TAYLOR_NORM = 0.5  # the remainder 0.5^15 / 15! is below rounding
+_TAYLOR_NORM, _TAYLOR_TERM = 0.5, 1e-17  # step times norm up to which the series is used, and the size at which it ends
 
 
-def course(N, H, steps: Steps):
+def course(N, H, steps: Steps, read_from: int = 0):
     """States at the sampling times.
 
     N : shape (input value, unit, unit + 1), the last column is the constant drive c
     H : shape (unit, state, state)
     steps : when the input changes and when each unit is read
+    read_from : the first state of a chain that is wanted
 
     Returns h of shape (scan, unit, state) and whether the course stayed within bounds; after leaving them, h stays 0.
     """
     none = np.zeros(0, dtype=np.int64)
-    h, _, stable = _run(N, H, np.zeros((*H.shape, 2)), none, none, none, np.zeros((len(N), 0)), none, *steps.arrays)
+    h, _, stable = _run(N, H, np.zeros((*H.shape, 2)), read_from, none, none, none, np.zeros((len(N), 0)), none, *steps.arrays)
     return h, stable
 
 
-def course_and_tangents(N, H, dH, row, column, coefficient, chain, steps: Steps):
+def course_and_tangents(N, H, dH, row, column, coefficient, chain, steps: Steps, read_from: int = 0):
     """`course`, and its derivative in parameters.
 
     dH : shape (unit, state, state, 2), derivatives of each unit's chain in two parameters: one of its own, and one common to all
@@ -46,7 +46,7 @@ def course_and_tangents(N, H, dH, row, column, coefficient, chain, steps: Steps)
     keys = np.unique(np.where(row >= 0, row * (n + 1) + column, -1))
     keys = keys[keys >= 0]
     direction = np.where(row >= 0, np.searchsorted(keys, row * (n + 1) + column), -1)
-    return _run(N, H, dH, keys // (n + 1), keys % (n + 1), direction, coefficient, chain, *steps.arrays)
+    return _run(N, H, dH, read_from, keys // (n + 1), keys % (n + 1), direction, coefficient, chain, *steps.arrays)
 
 
 # A propagator is four arrays, with m = n + 1 (the last unit is the constant 1) and nd moved entries of N:
@@ -58,7 +58,7 @@ def course_and_tangents(N, H, dH, row, column, coefficient, chain, steps: Steps)
 
 
 @numba.njit(cache=True)
-def _taylor(N, H, dH, rows, columns, dt, E, dE, G, dG):
+def _taylor(N, H, dH, rows, columns, dt, norm, E, dE, G, dG):
     """Propagator of a short step by its Taylor series; fills the arrays given."""
     n, m = N.shape
     ns, nd = H.shape[1], len(rows)
@@ -69,9 +69,13 @@ def _taylor(N, H, dH, rows, columns, dt, E, dE, G, dG):
         for s in range(ns):
             G[l, s, m + s] = 1.0
     tE, tdE, tG, tdG = E.copy(), dE.copy(), G.copy(), dG.copy()
-    for order in range(1, _TAYLOR_ORDER + 1):
+    pE, pdE, pG, pdG = E.copy(), dE.copy(), G.copy(), dG.copy()
+    order, size = 0, 1.0
+    while size > _TAYLOR_TERM:
+        order += 1
         r = dt / order
-        pE, pdE, pG, pdG = tE.copy(), tdE.copy(), tG.copy(), tdG.copy()
+        size *= norm * r
+        tE, pE, tdE, pdE, tG, pG, tdG, pdG = pE, tE, pdE, tdE, pG, tG, pdG, tdG
         tE[:], tdE[:], tG[:], tdG[:] = 0.0, 0.0, 0.0, 0.0
         for i in range(n):
             for j in range(m):
@@ -170,24 +174,31 @@ def _one_bin(N, H, dH, rows, columns, dt, E, dE, G, dG):
     while norm * dt > _TAYLOR_NORM and halvings < 60:
         dt *= 0.5
         halvings += 1
-    _taylor(N, H, dH, rows, columns, dt, E, dE, G, dG)
+    _taylor(N, H, dH, rows, columns, dt, norm, E, dE, G, dG)
     for _ in range(halvings):
         aE, adE, aG, adG = E.copy(), dE.copy(), G.copy(), dG.copy()
         _compose(aE, adE, aG, adG, aE, adE, aG, adG, E, dE, G, dG)
 
 
 @numba.njit(cache=True)
-def _propagators(N, H, dH, rows, columns, dt, pair_value, pair_bins):
-    """Propagators of every (input value, number of bins) pair that the run needs, from powers of two of one bin's."""
+def _propagators(N, H, dH, rows, columns, direction, coefficient, chain, dt, pair_value, pair_bins):
+    """Propagators of every (input value, number of bins) pair that the run needs, from powers of two of one bin's.
+
+    Rows of F and M are the network's units and then all states of all chains. Returns E and G as above, M (pair, row, unit), what the
+    network before the step gives to each row; F (pair, m, row, parameter), the derivative of what each unit and the drive give to it; and
+    Hd (pair, n, ns, ns, 2), the derivative of each chain's own propagator in its two parameters.
+    """
     n_value, n, m = N.shape
-    ns, nd, n_pair = H.shape[1], len(rows), len(pair_value)
-    E, dE = np.zeros((n_pair, m, m)), np.zeros((n_pair, n, m, nd))
-    G, dG = np.zeros((n_pair, n, ns, m + ns)), np.zeros((n_pair, n, ns, m + ns, nd + 2))
+    ns, nd, n_pair, n_parameter = H.shape[1], len(rows), len(pair_value), len(direction)
+    E, G, Hd = np.zeros((n_pair, m, m)), np.zeros((n_pair, n, ns, m + ns)), np.zeros((n_pair, n, ns, ns, 2))
+    M, F = np.zeros((n_pair, n * (1 + ns), n)), np.zeros((n_pair, m, n * (1 + ns), n_parameter))
     levels = 1
     while (1 << levels) <= pair_bins.max():
         levels += 1
     lE, ldE = np.zeros((levels, m, m)), np.zeros((levels, n, m, nd))
     lG, ldG = np.zeros((levels, n, ns, m + ns)), np.zeros((levels, n, ns, m + ns, nd + 2))
+    aE, adE, aG, adG = lE[0].copy(), ldE[0].copy(), lG[0].copy(), ldG[0].copy()
+    bE, bdE, bG, bdG = lE[0].copy(), ldE[0].copy(), lG[0].copy(), ldG[0].copy()
     for value in range(n_value):
         ready = 0
         for p in range(n_pair):
@@ -204,14 +215,39 @@ def _propagators(N, H, dH, rows, columns, dt, pair_value, pair_bins):
                     ready += 1
                 if bins & 1:
                     if first:
-                        E[p], dE[p], G[p], dG[p] = lE[level], ldE[level], lG[level], ldG[level]
+                        aE[:], adE[:], aG[:], adG[:] = lE[level], ldE[level], lG[level], ldG[level]
                         first = False
                     else:
-                        aE, adE, aG, adG = E[p].copy(), dE[p].copy(), G[p].copy(), dG[p].copy()
-                        _compose(aE, adE, aG, adG, lE[level], ldE[level], lG[level], ldG[level], E[p], dE[p], G[p], dG[p])
+                        _compose(aE, adE, aG, adG, lE[level], ldE[level], lG[level], ldG[level], bE, bdE, bG, bdG)
+                        aE, adE, aG, adG, bE, bdE, bG, bdG = bE, bdE, bG, bdG, aE, adE, aG, adG
                 bins >>= 1
                 level += 1
-    return E, dE, G, dG
+            E[p], G[p], Hd[p] = aE, aG, adG[:, :, m:, nd:]
+            if n_parameter:
+                _by_parameter(aE, adE, aG, adG, direction, coefficient[value], chain, M[p], F[p])
+    return E, G, Hd, M, F
+
+
+@numba.njit(cache=True)
+def _by_parameter(E, dE, G, dG, direction, coefficient, chain, M, F):
+    """Fill M and F (see `_propagators`) of one pair: from moved entries of the network to the parameters that move them."""
+    n, m, nd = dE.shape
+    ns = dG.shape[1]
+    M[:n] = E[:n, :n]
+    for i in range(n):
+        M[n + i * ns : n + (i + 1) * ns] = G[i, :, :n]
+        for k in range(len(direction)):
+            if direction[k] >= 0:
+                d, a = direction[k], coefficient[k]
+                for c in range(m):
+                    F[c, i, k] = a * dE[i, c, d]
+            elif chain[k] == i or chain[k] == n:
+                d, a = nd + (1 if chain[k] == n else 0), 1.0
+            else:
+                continue
+            for s in range(ns):
+                for c in range(m):
+                    F[c, n + i * ns + s, k] = a * dG[i, s, c, d]
 
 
 @numba.njit(cache=True)
@@ -238,76 +274,67 @@ def _step(E, G, x, h, nx, nh):
 
 
 @numba.njit(cache=True)
-def _step_tangents(E, dE, G, dG, x, h, dx, dh, ndx, ndh, direction, coefficient, chain, w):
-    """Move the derivatives dx, dh over the same step, into ndx and ndh; w is scratch of length nd + 2."""
-    n, ns, n_parameter = dh.shape
-    m, nd = n + 1, dE.shape[2]
-    for i in range(n):
-        for k in range(n_parameter):
-            ndx[i, k] = 0.0
-        for c in range(n):
-            for k in range(n_parameter):
-                ndx[i, k] += E[i, c] * dx[c, k]
-        w[:] = 0.0
-        for c in range(m):
-            for d in range(nd):
-                w[d] += dE[i, c, d] * x[c]
-        for k in range(n_parameter):
-            if direction[k] >= 0:
-                ndx[i, k] += coefficient[k] * w[direction[k]]
-        for s in range(ns):
-            for k in range(n_parameter):
-                ndh[i, s, k] = 0.0
-            for c in range(n):
-                a = G[i, s, c]
-                for k in range(n_parameter):
-                    ndh[i, s, k] += a * dx[c, k]
-            for c in range(ns):
-                a = G[i, s, m + c]
-                if a != 0.0:
-                    for k in range(n_parameter):
-                        ndh[i, s, k] += a * dh[i, c, k]
-            w[:] = 0.0
-            for c in range(m):
-                for d in range(nd + 2):
-                    w[d] += dG[i, s, c, d] * x[c]
-            for c in range(ns):
-                w[nd] += dG[i, s, m + c, nd] * h[i, c]
-                w[nd + 1] += dG[i, s, m + c, nd + 1] * h[i, c]
-            for k in range(n_parameter):
-                if direction[k] >= 0:
-                    ndh[i, s, k] += coefficient[k] * w[direction[k]]
-                elif chain[k] == i:
-                    ndh[i, s, k] += w[nd]
-                elif chain[k] == n:
-                    ndh[i, s, k] += w[nd + 1]
+def _add_rows(out, weights, rows):
+    """out += weights @ rows, two rows at a time: passes over `out` are what costs."""
+    count = len(weights)
+    for r in range(0, count - 1, 2):
+        a, b, first, second = weights[r], weights[r + 1], rows[r], rows[r + 1]
+        for k in range(len(out)):
+            out[k] += a * first[k] + b * second[k]
+    if count % 2:
+        a, last = weights[count - 1], rows[count - 1]
+        for k in range(len(out)):
+            out[k] += a * last[k]
 
 
 @numba.njit(cache=True)
-def _run(N, H, dH, rows, columns, direction, coefficient, chain, dt, pair_value, pair_bins, step_pair, read_scan, n_scan):
+def _step_tangents(M, F, G, Hd, x, h, dz, out, own, common):
+    """Move the derivatives dz (row, parameter) over the same step, into `out`."""
+    n, ns = h.shape
+    m = n + 1
+    np.dot(M, dz[:n], out)
+    _add_rows(out.reshape(-1), x, F.reshape((m, -1)))
+    for i in range(n):
+        first = n + i * ns
+        for s in range(ns):
+            row = out[first + s]
+            _add_rows(row, G[i, s, m:], dz[first : first + ns])
+            for c in range(ns):
+                if own[i] >= 0:
+                    row[own[i]] += Hd[i, s, c, 0] * h[i, c]
+                if common >= 0:
+                    row[common] += Hd[i, s, c, 1] * h[i, c]
+
+
+@numba.njit(cache=True)
+def _run(N, H, dH, read_from, rows, columns, direction, coefficient, chain, dt, pair_value, pair_bins, step_pair, read_scan, n_scan):
     """The whole course, step by step; see `course_and_tangents`."""
     n, m = N.shape[1:]
     ns, n_parameter = H.shape[1], coefficient.shape[1]
-    E, dE, G, dG = _propagators(N, H, dH, rows, columns, dt, pair_value, pair_bins)
-    x, h = np.zeros(m), np.zeros((n, ns))
-    nx, nh = np.zeros(m), np.zeros((n, ns))
+    E, G, Hd, M, F = _propagators(N, H, dH, rows, columns, direction, coefficient, chain, dt, pair_value, pair_bins)
+    own, common = np.full(n, -1), -1
+    for k in range(n_parameter):
+        if chain[k] == n:
+            common = k
+        elif chain[k] >= 0:
+            own[chain[k]] = k
+    x, h, nx, nh = np.zeros(m), np.zeros((n, ns)), np.zeros(m), np.zeros((n, ns))
     x[n], nx[n] = 1.0, 1.0
-    dx, dh = np.zeros((n, n_parameter)), np.zeros((n, ns, n_parameter))
-    ndx, ndh = np.zeros((n, n_parameter)), np.zeros((n, ns, n_parameter))
-    w = np.zeros(len(rows) + 2)
-    out, dout = np.zeros((n_scan, n, ns)), np.zeros((n_scan, n, ns, n_parameter))
+    dz, ndz = np.zeros((n * (1 + ns), n_parameter)), np.zeros((n * (1 + ns), n_parameter))
+    out, dout = np.zeros((n_scan, n, ns - read_from)), np.zeros((n_scan, n, ns - read_from, n_parameter))
     for step in range(len(step_pair)):
         p = step_pair[step]
         if p >= 0:
             if n_parameter:
-                _step_tangents(E[p], dE[p], G[p], dG[p], x, h, dx, dh, ndx, ndh, direction, coefficient[pair_value[p]], chain, w)
-                dx, ndx, dh, ndh = ndx, dx, ndh, dh
+                _step_tangents(M[p], F[p], G[p], Hd[p], x, h, dz, ndz, own, common)
+                dz, ndz = ndz, dz
             if not _step(E[p], G[p], x, h, nx, nh) <= BOUND:
                 return out, dout, False
             x, nx, h, nh = nx, x, nh, h
         for i in range(n):
             scan = read_scan[step, i]
             if scan >= 0:
-                out[scan, i] = h[i]
-                dout[scan, i] = dh[i]
+                out[scan, i] = h[i, read_from:]
+                if n_parameter:
+                    dout[scan, i] = dz[n + i * ns + read_from : n + (i + 1) * ns]
     return out, dout, True

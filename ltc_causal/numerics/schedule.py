@@ -54,11 +54,12 @@ class Steps:
 
 def cut_into_steps(inputs: NDArray[np.float64], udt: float, bins: NDArray[np.int64]) -> Steps:
     """The steps of a run from its inputs (bin, input) and from `sample_bins`."""
-    values, value_of_bin = np.unique(inputs, axis=0, return_inverse=True)
-    value_of_bin = value_of_bin.ravel()
     n_scan, n_region = bins.shape
-    changes = np.flatnonzero(np.diff(value_of_bin)) + 1
     last = bins.max()
+    changes = np.flatnonzero((inputs[1:] != inputs[:-1]).any(axis=1)) + 1
+    blocks = np.concatenate([[0], changes])
+    values, value_of_block = np.unique(inputs[blocks], axis=0, return_inverse=True)
+    value_of_bin = np.repeat(value_of_block.ravel(), np.diff(np.append(blocks, len(inputs))))
     ends = np.unique(np.concatenate([changes[changes < last], bins.ravel()]))
     starts = np.concatenate([[0], ends[:-1]])
     real = ends > starts

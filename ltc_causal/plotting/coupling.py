@@ -35,7 +35,10 @@ def tables(results: Mapping[str, Fit | Reduction], probability: float) -> dict[s
     for name, result in results.items():
         frame = result.to_frame(probability)
         frame = frame[(frame["sd"] > 0) | (frame["mean"] != 0)]
-        keys = [(connection_group(m, s, t), connection_label(s, t, by)) for m, s, t, by in zip(frame.matrix, frame.source, frame.target, frame.by, strict=True)]
+        keys = [
+            (connection_group(m, s, t), connection_label(s, t, by))
+            for m, s, t, by in zip(frame.matrix, frame.source, frame.target, frame.by, strict=True)
+        ]
         indexed[name] = frame.set_index(pd.MultiIndex.from_tuples(keys, names=["group", "label"]))
     return indexed
 
@@ -93,7 +96,17 @@ def _finish(ax: Axes, places: Mapping[tuple[str, str], float], headings: Mapping
     for y in places.values():
         ax.axhline(y, color=PALE, linewidth=0.6, zorder=0)
     for heading, y in headings.items():
-        ax.annotate(heading, (0, y), xycoords=("axes fraction", "data"), xytext=(-6, 0), textcoords="offset points", ha="right", va="center", weight="bold", size=8.5)
+        ax.annotate(
+            heading,
+            (0, y),
+            xycoords=("axes fraction", "data"),
+            xytext=(-6, 0),
+            textcoords="offset points",
+            ha="right",
+            va="center",
+            weight="bold",
+            size=8.5,
+        )
     ax.tick_params(axis="y", length=0)
     ax.spines["left"].set_visible(False)
     ax.set_ylim(max(places.values()) + 0.7, -0.4)

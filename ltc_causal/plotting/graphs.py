@@ -95,7 +95,16 @@ def _draw_edge(ax: Axes, graph: nx.DiGraph, patches, places, pair: tuple[str, st
 def _draw_modulation(ax: Axes, patch: Patch, start: Point, middle: Point, weight: float) -> None:
     colour = _colour(weight)
     line = FancyArrowPatch(
-        tuple(start), tuple(middle), arrowstyle="-", patchA=patch, shrinkA=0, shrinkB=0, color=colour, linewidth=1.3, linestyle=(0, (3, 2)), zorder=2
+        tuple(start),
+        tuple(middle),
+        arrowstyle="-",
+        patchA=patch,
+        shrinkA=0,
+        shrinkB=0,
+        color=colour,
+        linewidth=1.3,
+        linestyle=(0, (3, 2)),
+        zorder=2,
     )
     ax.add_patch(line)
     ax.plot(*middle, "o", color=colour, markersize=6, markeredgecolor="white", markeredgewidth=0.8, zorder=4)

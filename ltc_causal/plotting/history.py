@@ -5,6 +5,7 @@ Lives here: that plot. Does not live here: the ascent (`inference`).
 
 from collections.abc import Mapping
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
@@ -46,5 +47,7 @@ def plot_history(fits: Mapping[str, Fit], ax: Axes | None = None) -> Axes:
 def _set_heights(ax: Axes, fits: Mapping[str, Fit]) -> None:
     values = [value for fit in fits.values() for value in fit.history.free_energy]
     floor = min(fit.free_energy for fit in fits.values()) - DEPTH
-    if min(values) < floor < max(values):
+    if values and min(values) < floor < max(values):
         ax.set_ylim(floor, max(values) + 0.06 * (max(values) - floor))
+        first = min(int(np.argmax(fit.history.free_energy > floor)) for fit in fits.values())
+        ax.set_xlim(max(first - 1, 0) + 0.5)

@@ -3,6 +3,7 @@
 Lives here: those plots, and the paired difference of two predictions. Does not live here: how they are predicted (`causal.predict`).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,7 +45,9 @@ def difference(usual: Prediction, intervened: Prediction) -> Difference:
     draws = intervened.draws - usual.draws
     draws = draws[np.isfinite(draws).all(axis=(1, 2))]
     if not len(draws):
-        raise InputError(f"No posterior draw stayed stable under '{intervened.describe()}', so there is no difference to show: weaken the intervention.")
+        raise InputError(
+            f"No posterior draw stayed stable under '{intervened.describe()}', so there is no difference to show: weaken the intervention."
+        )
     tail = (1 - usual.probability) / 2
     lower, upper = np.quantile(draws, [tail, 1 - tail], axis=0)
     return Difference(draws, draws.mean(axis=0), lower, upper)
@@ -56,7 +59,9 @@ def plot_course(usual: Prediction, intervened: Prediction, region: str, ax: Axes
     ax = axes(ax, height=1.8)
     column = known_name("region", region, usual.regions, "the prediction")
     for prediction, colour, label in ((usual, GREY, "usual course"), (intervened, VERMILLION, intervened.describe())):
-        _draw_band(ax, prediction.times, prediction.mean[:, column], prediction.lower[:, column], prediction.upper[:, column], colour, label)
+        _draw_band(
+            ax, prediction.times, prediction.mean[:, column], prediction.lower[:, column], prediction.upper[:, column], colour, label
+        )
     ax.set_ylabel(_axis_label(usual, unit))
     ax.set_xlim(usual.times[0], usual.times[-1])
     ax.set_title(region)
@@ -78,7 +83,9 @@ def plot_difference(usual: Prediction, intervened: Prediction, region: str, ax: 
 
 
 @styled
-def plot_intervention(usual: Prediction, intervened: Prediction, figure: FigureBase | None = None, unit: str = "a.u.", span: tuple[float, float] | None = None) -> FigureBase:
+def plot_intervention(
+    usual: Prediction, intervened: Prediction, figure: FigureBase | None = None, unit: str = "a.u.", span: tuple[float, float] | None = None
+) -> FigureBase:
     """Every region below one another: both courses at the left, their difference at the right.
 
     unit : of the signal
@@ -99,9 +106,17 @@ def plot_intervention(usual: Prediction, intervened: Prediction, figure: FigureB
         ax.set_xlabel("time (s)")
         if span:
             ax.set_xlim(*span)
+    _share_heights(panels[:, 1])
     figure.align_ylabels(panels[:, 0])
     figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside upper left", ncols=2)
     return figure
+
+
+def _share_heights(panels: Sequence[Axes]) -> None:
+    """Give all panels the widest range, so that a change which is small beside another region's looks small."""
+    low, high = np.array([ax.get_ylim() for ax in panels]).T
+    for ax in panels:
+        ax.set_ylim(low.min(), high.max())
 
 
 def _axis_label(prediction: Prediction, unit: str) -> str:

@@ -6,8 +6,9 @@ Lives here: region and input courses. Does not live here: courses under interven
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import FigureBase
+from numpy.typing import NDArray
 
-from ltc_causal.core.data import Inputs, TimeSeries
+from ltc_causal.core.data import Inputs, Recording
 from ltc_causal.core.result import Fit
 from ltc_causal.errors import known_name
 from ltc_causal.plotting.style import BLUE, GREY, INK, PALE, axes, new_figure, styled
@@ -30,18 +31,13 @@ def plot_region_fit(fit: Fit, region: str, ax: Axes | None = None, colour: str =
 
 
 @styled
-def plot_fit(fit: Fit, figure: FigureBase | None = None, colour: str = BLUE, inputs: bool = True) -> FigureBase:
+def plot_fit(fit: Fit, figure: FigureBase | None = None, colour: str = BLUE) -> FigureBase:
     """All regions of a fit below one another, on one time axis, with the inputs underneath."""
     regions = fit.recording.regions
-    n_strip = len(fit.model.inputs) if inputs else 0
-    ratios = [1.0] * len(regions) + ([0.16 * n_strip + 0.1] if n_strip else [])
-    figure = new_figure(height=1.35 * len(regions) + 0.25 * n_strip + 0.6) if figure is None else figure
-    panels = figure.subplots(len(ratios), sharex=True, height_ratios=ratios, squeeze=False)[:, 0]
+    figure, panels = _stack(figure, len(regions), len(fit.model.inputs), 0.95)
     for ax, region in zip(panels, regions, strict=False):
         plot_region_fit(fit, region, ax, colour)
-    if n_strip:
-        plot_inputs(fit.recording.inputs.select(fit.model.inputs), panels[-1])
-    panels[-1].set_xlabel("time (s)")
+    _finish(figure, panels, fit.recording.inputs.select(fit.model.inputs), fit.recording.series.duration)
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper right", ncols=2, markerscale=2.5)
     return figure
 
@@ -50,9 +46,8 @@ def plot_fit(fit: Fit, figure: FigureBase | None = None, colour: str = BLUE, inp
 def plot_inputs(inputs: Inputs, ax: Axes | None = None) -> Axes:
     """Each input as a filled strip of its own, scaled to its largest size; below zero is drawn downwards."""
     ax = axes(ax, height=0.3 * len(inputs.names) + 0.5)
-    edges = np.append(inputs.times, inputs.duration)
     for row, name in enumerate(inputs.names):
-        values = inputs.column(name)
+        values, edges = _blocks(inputs, name)
         height = 0.75 * values / (np.abs(values).max() or 1.0)
         base = len(inputs.names) - 1 - row
         ax.stairs(base + height, edges, baseline=base, fill=True, color=GREY, linewidth=0)
@@ -66,14 +61,35 @@ def plot_inputs(inputs: Inputs, ax: Axes | None = None) -> Axes:
     return ax
 
 
+def _blocks(inputs: Inputs, name: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """An input's values and their edges in seconds, equal bins joined: an input has thousands of bins and changes a few dozen times."""
+    values = inputs.column(name)
+    first = np.flatnonzero(np.diff(values, prepend=np.nan) != 0)
+    return values[first], np.append(inputs.times[first], inputs.duration)
+
+
 @styled
-def plot_series(series: TimeSeries, figure: FigureBase | None = None) -> FigureBase:
-    """The recorded signals as they are, one panel a region."""
-    figure = new_figure(height=1.1 * len(series.regions) + 0.5) if figure is None else figure
-    panels = figure.subplots(len(series.regions), sharex=True, squeeze=False)[:, 0]
-    for ax, region, values in zip(panels, series.regions, series.values.T, strict=True):
-        ax.plot(series.times, values, color=INK, linewidth=0.8)
-        ax.set_ylabel(f"{region} ({series.unit})")
-    panels[-1].set_xlim(0, series.duration)
-    panels[-1].set_xlabel("time (s)")
+def plot_recording(recording: Recording, figure: FigureBase | None = None) -> FigureBase:
+    """The recorded signals as they are, one panel a region, with the inputs underneath."""
+    series = recording.series
+    figure, panels = _stack(figure, len(series.regions), len(recording.inputs.names), 0.85)
+    for ax, region, values in zip(panels, series.regions, series.values.T, strict=False):
+        ax.plot(series.times, values, color=INK, linewidth=0.9)
+        ax.set_title(region)
+        ax.set_ylabel(f"BOLD ({series.unit})")
+    _finish(figure, panels, recording.inputs, series.duration)
     return figure
+
+
+def _stack(figure: FigureBase | None, n_region: int, n_input: int, height: float) -> tuple[FigureBase, list[Axes]]:
+    """A figure with one panel a region of that height in inches, and a lower one for the inputs."""
+    strips = 0.22 * n_input + 0.1
+    figure = new_figure(height=(height + 0.4) * n_region + strips + 0.6) if figure is None else figure
+    panels = figure.subplots(n_region + 1, sharex=True, height_ratios=[height] * n_region + [strips])
+    return figure, list(panels)
+
+
+def _finish(figure: FigureBase, panels: list[Axes], inputs: Inputs, duration: float) -> None:
+    plot_inputs(inputs, panels[-1])
+    panels[-1].set_xlim(0, duration)
+    figure.align_ylabels(panels[:-1])

@@ -1,0 +1,63 @@
+"""The command line: parse, call, exit code. The work is done in `experiments`.
+
+Exit codes: 0 done; 2 something given cannot be used (one sentence says what); 3 done, but a fit did not converge; 130 stopped by Ctrl-C.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(name="ltc-causal", help="Causal analysis of dynamical systems.", no_args_is_help=True, add_completion=False)
+
+BAD_INPUT, NOT_CONVERGED, STOPPED = 2, 3, 130
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"ltc-causal {version('ltc_causal')}")
+        raise typer.Exit()
+
+
+@app.callback()
+def _main(
+    version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and end.")] = False,
+) -> None:
+    """Causal analysis of dynamical systems, above all the brain."""
+
+
+@app.command()
+def run(
+    config: Annotated[Path, typer.Argument(help="The study's config.toml.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the report, tables, figures and fits.")],
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing on the way.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Compute every fit again, also those that are there.")] = False,
+) -> None:
+    """Run a study: fit its models, compare, reduce, draw the graph, predict the interventions, and write a report."""
+    # Imported here, so that --help does not wait for the compiler and the plotting library.
+    from ltc_causal.errors import InputError
+    from ltc_causal.experiments.progress import Silent, Terminal
+    from ltc_causal.experiments.runner import run_study
+
+    try:
+        results = run_study(config, out, Silent() if quiet else Terminal(), fresh)
+    except InputError as error:
+        typer.echo(f"Error: {error}", err=True)
+        raise typer.Exit(BAD_INPUT) from None
+    except KeyboardInterrupt:
+        typer.echo("Stopped; run the same command to go on.", err=True)
+        raise typer.Exit(STOPPED) from None
+    if results.unconverged:
+        typer.echo(f"Not converged: {', '.join(results.unconverged)}; see {out / 'report.html'}.", err=True)
+        raise typer.Exit(NOT_CONVERGED)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,303 @@
+"""What a study's `config.toml` may say, checked before anything is computed.
+
+Lives here: the settings with their defaults, their checks, reading and writing. Does not live here: what is done with them (`runner`).
+
+A key that is not known is refused with the nearest known one; a path in the file is relative to the file.
+"""
+
+import hashlib
+import json
+import re
+import tomllib
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from ltc_causal.core.intervention import Clamp, Cut, Intervention, SetInput
+from ltc_causal.errors import InputError, known_name, unique_names
+from ltc_causal.files import write_text
+
+Pair: TypeAlias = tuple[str, str]
+
+
+class Settings(BaseModel):
+    """A section: frozen, and closed to keys that it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _only_known_keys(cls, given: Any) -> Any:
+        if isinstance(given, dict):
+            for key in given:
+                if key not in cls.model_fields:
+                    near = get_close_matches(key, cls.model_fields, n=1, cutoff=0.6)
+                    hint = f"did you mean {near[0]!r}?" if near else f"the keys here are {list(cls.model_fields)}."
+                    raise ValueError(f"the key {key!r} is not known; {hint}")
+        return given
+
+
+class Data(Settings):
+    """Where the recording comes from: a bundled data set, or an `.npz` file (see `io.recording`)."""
+
+    dataset: Literal["attention"] | None = None
+    file: Path | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "Data":
+        if (self.dataset is None) == (self.file is None):
+            raise ValueError("give either dataset or file, one of the two")
+        return self
+
+
+class Structure(Settings):
+    """Which regions and inputs are connected; shared by all models of the study. Pairs are (source, target)."""
+
+    regions: list[str]
+    inputs: list[str]
+    intrinsic: list[Pair] = []
+    modulatory: dict[str, list[Pair]] = {}
+    driving: list[Pair] = []
+    centre_inputs: bool = False
+
+
+class Model(Settings):
+    """One model to fit.
+
+    start : begin at the posterior mean of this other model, which stands before it; at the prior mean unless given
+    """
+
+    neuronal: Literal["bilinear", "liquid"] = "bilinear"
+    flow: Literal["bilinear", "true"] | None = None
+    start: str | None = None
+
+
+class Fitting(Settings):
+    """How every model is fitted (see `inference.laplace.VariationalLaplace`)."""
+
+    path: Literal["spm"] = "spm"
+    differences: Literal["exact", "spm"] = "exact"
+    max_iterations: int = Field(128, ge=1)
+
+
+class Causal(Settings):
+    """What the graph, the reduction, the effects and the interventions are asked of.
+
+    model : the model asked, by its name under [models]
+    inputs : input values under which the graph and the total effects are shown; those not named are 0
+    probability : edges whose sign is less probable are left out of the graph
+    """
+
+    model: str
+    inputs: dict[str, float] = {}
+    probability: float = Field(0.95, ge=0.5, lt=1)
+
+
+class Predictions(Settings):
+    """How interventions are predicted: posterior draws, and the probability that bands and intervals hold."""
+
+    draws: int = Field(200, ge=10)
+    interval: float = Field(0.9, gt=0, lt=1)
+
+
+class Window(Settings):
+    """From when until when an intervention is in force, in seconds; all of the time unless given."""
+
+    start: float = Field(0.0, ge=0)
+    stop: float = float("inf")
+
+
+class CutAction(Window):
+    """Cut source -> target."""
+
+    kind: Literal["cut"]
+    source: str
+    target: str
+
+    def intervention(self) -> Intervention:
+        """The intervention itself."""
+        return Cut(self.source, self.target, self.start, self.stop)
+
+
+class SetInputAction(Window):
+    """Set an input to a value."""
+
+    kind: Literal["set_input"]
+    input: str
+    value: float = 0.0
+
+    def intervention(self) -> Intervention:
+        """The intervention itself."""
+        return SetInput(self.input, self.value, self.start, self.stop)
+
+
+class ClampAction(Window):
+    """Hold a region's activity at a value (deviation from rest)."""
+
+    kind: Literal["clamp"]
+    region: str
+    value: float = 0.0
+
+    def intervention(self) -> Intervention:
+        """The intervention itself."""
+        return Clamp(self.region, self.value, self.start, self.stop)
+
+
+Action = Annotated[CutAction | SetInputAction | ClampAction, Field(discriminator="kind")]
+
+
+class Question(Settings):
+    """One intervention, or several at once, under a title."""
+
+    title: str
+    do: list[Action] = Field(min_length=1)
+
+    def interventions(self) -> list[Intervention]:
+        """What `predict(do=...)` takes."""
+        return [action.intervention() for action in self.do]
+
+
+class Config(Settings):
+    """A study: title and question for the report, and every setting of its steps."""
+
+    title: str
+    question: str = ""
+    seed: int = Field(0, ge=0)
+    data: Data
+    structure: Structure
+    models: dict[str, Model] = Field(min_length=1)
+    fit: Fitting = Fitting()
+    causal: Causal
+    predictions: Predictions = Predictions()
+    interventions: list[Question] = []
+
+    def digest(self) -> str:
+        """A fingerprint of everything that the study is computed from, 12 hexadecimal digits."""
+        return fingerprint(self.model_dump(mode="json"))
+
+
+def fingerprint(content: Any) -> str:
+    """12 hexadecimal digits of the SHA-256 of plain values, whatever the order of their keys."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def read_config(path: str | Path) -> Config:
+    """Read and check a study's settings.
+
+    Raises `InputError` with one sentence that names the file and the key: no such file, not TOML, a key that is unknown, missing or of the
+    wrong kind, or a name of a region, an input or a model that the study does not have.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"There is no config file at {path}: check the path.")
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not valid TOML: {error}.") from None
+    try:
+        config = Config.model_validate(content)
+    except ValidationError as error:
+        raise InputError(f"{path}: {_sentence(error)}") from None
+    try:
+        _check_names(config)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    return _with_absolute_file(config, path.parent)
+
+
+def _sentence(error: ValidationError) -> str:
+    """The first thing that is wrong, as `key.path: what`; the rest is often its consequence."""
+    first = error.errors()[0]
+    place = _key_path(first["loc"])
+    message = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "missing":
+        return f"the key {place} is missing: add it."
+    if first["type"] == "model_type":
+        return f"{place} must be a section with keys of its own, got {first['input']!r}."
+    message = message[0].lower() + message[1:]
+    given = (
+        "" if first["type"] in ("value_error", "union_tag_not_found") or isinstance(first["input"], dict) else f", got {first['input']!r}"
+    )
+    ending = "" if message.endswith(("?", ".")) else "."
+    return f"in {place}, {message}{given}{ending}" if place else f"{message}{given}{ending}"
+
+
+def _key_path(location: tuple[int | str, ...]) -> str:
+    """`interventions[0].do[1].source`, without the tag that pydantic puts between a list's index and a field."""
+    text = ""
+    for before, part in zip((None, *location), location, strict=False):
+        if isinstance(part, int):
+            text += f"[{part}]"
+        elif not (isinstance(before, int) and part in ("cut", "set_input", "clamp")):
+            text += f".{part}" if text else str(part)
+    return text
+
+
+def _check_names(config: Config) -> None:
+    """Names that refer to one another, so that a slip is found before a fit and not after."""
+    structure = config.structure
+    regions = unique_names("structure.regions", structure.regions)
+    inputs = unique_names("structure.inputs", structure.inputs)
+    known_name("model", config.causal.model, list(config.models), "causal.model")
+    for number, (name, model) in enumerate(config.models.items()):
+        if model.start is not None:
+            known_name(
+                "model", model.start, list(config.models)[:number], f"models.{name}.start, which must name one that stands before it"
+            )
+        if not re.fullmatch(r"[\w-]+", name):
+            raise InputError(f"The model name {name!r} becomes a file name, so it may hold only letters, digits, '-' and '_': rename it.")
+    for name in config.causal.inputs:
+        known_name("input", name, inputs, "causal.inputs")
+    for number, question in enumerate(config.interventions):
+        for action in question.do:
+            _check_action(action, regions, inputs, f"interventions[{number}] ({question.title!r})")
+
+
+def _check_action(action: CutAction | SetInputAction | ClampAction, regions: tuple[str, ...], inputs: tuple[str, ...], where: str) -> None:
+    match action:
+        case CutAction():
+            known_name("region", action.source, regions, where)
+            known_name("region", action.target, regions, where)
+        case SetInputAction():
+            known_name("input", action.input, inputs, where)
+        case ClampAction():
+            known_name("region", action.region, regions, where)
+    action.intervention()
+
+
+def _with_absolute_file(config: Config, folder: Path) -> Config:
+    if config.data.file is None:
+        return config
+    return config.model_copy(update={"data": Data(file=(folder / config.data.file).resolve())})
+
+
+def write_config(config: Config, path: str | Path) -> None:
+    """Write settings as TOML, defaults included, so that `read_config` gives the same ones back."""
+    content = config.model_dump(mode="json", exclude_none=True)
+    plain = {key: value for key, value in content.items() if not isinstance(value, dict) and key != "interventions"}
+    lines = [f"{key} = {_toml(value)}" for key, value in plain.items()]
+    for section, values in content.items():
+        if isinstance(values, dict):
+            lines += ["", f"[{section}]", *(f"{_toml_key(key)} = {_toml(value)}" for key, value in values.items())]
+    for question in content["interventions"]:
+        lines += ["", "[[interventions]]", *(f"{key} = {_toml(value)}" for key, value in question.items())]
+    write_text(path, "\n".join(lines) + "\n")
+
+
+def _toml_key(key: str) -> str:
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else _toml(key)
+
+
+def _toml(value: Any) -> str:
+    """A value on one line. A JSON string is a TOML basic string, once the one control character that JSON leaves alone is escaped."""
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{_toml_key(key)} = {_toml(part)}" for key, part in value.items()) + " }"
+    if isinstance(value, list):
+        return "[" + ", ".join(_toml(part) for part in value) + "]"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return repr(value)

@@ -1,0 +1,36 @@
+"""A study at one glance: fit, graph and one intervention in three panels.
+
+Lives here: that figure. Does not live here: the panels' own plots.
+"""
+
+import networkx as nx
+import numpy as np
+from matplotlib.figure import Figure
+
+from ltc_causal.core.result import Fit, Prediction
+from ltc_causal.plotting.graphs import plot_graph
+from ltc_causal.plotting.interventions import difference, plot_course
+from ltc_causal.plotting.signals import plot_fit
+from ltc_causal.plotting.style import new_figure, styled
+
+
+@styled
+def plot_overview(fit: Fit, graph: nx.DiGraph, usual: Prediction, intervened: Prediction) -> Figure:
+    """Left: observed against predicted signal. Right: the causal graph, and the region that the intervention changes most.
+
+    Raises `InputError` if the predictions do not pair.
+    """
+    figure = new_figure(11.0, 4.6)
+    left, right = figure.subfigures(1, 2, width_ratios=[1.1, 1], wspace=0.04)
+    top, bottom = right.subfigures(2, 1, height_ratios=[1.25, 1])
+    plot_fit(fit, left)
+    plot_graph(graph, top.subplots())
+    change = difference(usual, intervened)
+    region = usual.regions[int(np.argmax(np.abs(change.mean).mean(axis=0)))]
+    ax = bottom.subplots()
+    plot_course(usual, intervened, region, ax, fit.recording.series.unit)
+    ax.set_xlabel("time (s)")
+    bottom.legend(*ax.get_legend_handles_labels(), loc="outside upper right", ncols=2)
+    for part, words in ((left, "a  observed and predicted"), (top, "b  causal graph"), (bottom, "c  an intervention")):
+        part.suptitle(words, x=0.0, ha="left", size=10, weight="bold")
+    return figure
