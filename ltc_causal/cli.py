@@ -8,7 +8,13 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(name="ltc-causal", help="Causal analysis of dynamical systems.", no_args_is_help=True, add_completion=False)
+app = typer.Typer(
+    name="ltc-causal",
+    help="Causal analysis of dynamical systems.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
 
 BAD_INPUT, NOT_CONVERGED, STOPPED = 2, 3, 130
 

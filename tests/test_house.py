@@ -12,7 +12,8 @@ import ltc_causal
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-PYTHON_BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```(python|text)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?")
 
 
 def run(*command):
@@ -55,11 +56,26 @@ def test_editors_and_python_are_told_the_same():
 
 
 @pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES])
-def test_documentation_runs(page, tmp_path, monkeypatch):
-    """Every python block of a page, in order and in one namespace, as a reader would type them."""
+def test_documentation_runs(page, tmp_path, monkeypatch, capsys):
+    """Every python block of a page, in order and in one namespace, as a reader would type them; every text block is what they print."""
     monkeypatch.chdir(tmp_path)
     text = page.read_text(encoding="utf-8")
     namespace = {"__name__": "__main__"}
-    for block in PYTHON_BLOCK.finditer(text):
-        blank_lines = "\n" * text[: block.start(1)].count("\n")  # so that a traceback names the page's own line
-        exec(compile(blank_lines + block.group(1), str(page), "exec"), namespace)
+    printed = []
+    for block in BLOCK.finditer(text):
+        kind, content = block.groups()
+        if kind == "python":
+            blank_lines = "\n" * text[: block.start(2)].count("\n")  # so that a traceback names the page's own line
+            exec(compile(blank_lines + content, str(page), "exec"), namespace)
+            printed += capsys.readouterr().out.splitlines()
+        else:
+            for line in content.splitlines():
+                assert any(same(line, other) for other in printed), f"{page.name} shows a line that was not printed: {line}"
+
+
+def same(line, other):
+    """The same words, and the same numbers to 2 % or 0.01: the last digits differ between machines."""
+    words, numbers = NUMBER.sub("#", line).split(), [float(number) for number in NUMBER.findall(line)]
+    if words != NUMBER.sub("#", other).split():
+        return False
+    return numbers == pytest.approx([float(number) for number in NUMBER.findall(other)], rel=0.02, abs=0.01)

@@ -34,7 +34,8 @@ def total_effect(
 
     source_object : a Fit or a Reduction; a Coupling too, then without uncertainty
     source, target : names; the target is a region
-    inputs : {name: value}, the constant inputs under which the question is asked (those not named are 0)
+    inputs : {name: value}, the constant inputs under which the question is asked (those not named are 0); of a reduction taken elsewhere
+        than at rest, deviations from its operating point
     draws, seed : of couplings from their Gaussian; probability : of the interval
 
     With A the coupling under the inputs, j the source, R all other regions,
@@ -116,16 +117,16 @@ def _no_path(source: str, target: str, unit: str, uncertain: bool) -> Effect:
 def _summary(source: str, target: str, unit: str, value: float, effects: Array, probability: float, uncertain: bool) -> Effect:
     stable = effects[np.isfinite(effects)]
     unstable = 1 - len(stable) / len(effects)
-    set_aside = f"{100 * unstable:.1f} % of the draws had no stable equilibrium and were set aside."
+    set_aside = f" {100 * unstable:.1f} % of the draws had no stable equilibrium and were set aside." if unstable else ""
     if not np.isfinite(value):
         status = "The system that remains has no stable equilibrium at the mean coupling; ask predict for the course in time."
         return Effect(source, target, None, None, None, None, None, unit, status, unstable)
     if not uncertain:
         return Effect(source, target, value, None, None, None, None, unit, "At equilibrium, for the coupling given.", unstable)
     if len(stable) < 2:
-        return Effect(source, target, value, None, None, None, None, unit, f"At equilibrium, at the mean coupling; {set_aside}", unstable)
+        return Effect(source, target, value, None, None, None, None, unit, f"At equilibrium, at the mean coupling.{set_aside}", unstable)
     lower, upper = np.quantile(stable, [(1 - probability) / 2, (1 + probability) / 2])
     sd, above = float(stable.std(ddof=1)), float((stable > 0).mean())
     return Effect(
-        source, target, value, sd, float(lower), float(upper), above, unit, f"At equilibrium, over all paths; {set_aside}", unstable
+        source, target, value, sd, float(lower), float(upper), above, unit, f"At equilibrium, over all paths.{set_aside}", unstable
     )

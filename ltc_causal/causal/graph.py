@@ -20,7 +20,8 @@ def causal_graph(
 ) -> nx.DiGraph:
     """The directed graph of a fit, a reduction or a coupling; one edge an ordered pair source -> target, cycles included.
 
-    inputs : {name: value}, the inputs under which the coupling is shown (those not named are 0)
+    inputs : {name: value}, the inputs under which the coupling is shown (those not named are 0); of a reduction taken elsewhere than at
+        rest, deviations from its operating point
     probability : keep only edges whose sign is at least that probable
     minimum : keep only edges of at least that strength, in Hz
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ltc_causal.core.intervention import Clamp, Cut, Intervention, SetInput
+from ltc_causal.core.intervention import Clamp, Course, Cut, Intervention, SetInput
 from ltc_causal.core.model import DynamicalSystem
 from ltc_causal.errors import InputError, known_name
 from ltc_causal.models.simulate import Segment
@@ -84,19 +84,20 @@ def checked_interventions(
     """
     if isinstance(do, Intervention):
         raise InputError(f"do must be a list of interventions, got a single {type(do).__name__}: write do=[{type(do).__name__}(...)].")
+    do = tuple(do)
     for one in do:
         _check_names(one, regions, inputs)
         if one.start >= n_bin * udt:
             raise InputError(f"The intervention '{one}' starts after the run's end at {n_bin * udt:g} s: let it start earlier.")
-        if not isinstance(one, Cut) and np.ndim(one.value) == 1 and len(one.value) != n_bin:
+        if not isinstance(one, Cut) and np.shape(one.value) not in ((), (n_bin,)):
             raise InputError(
-                f"The course of '{one}' must be one number or {n_bin} values, one a bin of the input grid, got {len(one.value)}."
+                f"The course of '{one}' must be one number or {n_bin} values, one a bin of the input grid, got {np.size(one.value)}."
             )
     for i, one in enumerate(do):
         for other in do[:i]:
             if _sets(one) == _sets(other) and one.start < other.stop and other.start < one.stop:
                 raise InputError(f"'{other}' and '{one}' set the same thing at the same time: give them windows that do not overlap.")
-    return tuple(do)
+    return do
 
 
 def _sets(one: Intervention) -> tuple[str, ...]:
@@ -169,5 +170,6 @@ def under(segment: Segment, do: Sequence[Intervention], removed_means: Mapping[s
     return replace(segment, system=Intervened(segment.system, set_inputs, tuple(held), cuts), held=held)
 
 
-def _value(course: float | Array, segment: Segment) -> float:
-    return float(course if np.ndim(course) == 0 else course[int(segment.start)])
+def _value(course: Course, segment: Segment) -> float:
+    values = np.asarray(course, dtype=float)
+    return float(values if values.ndim == 0 else values[int(segment.start)])

@@ -79,7 +79,7 @@ class Fitting(Settings):
 
     path: Literal["spm"] = "spm"
     differences: Literal["exact", "spm"] = "exact"
-    max_iterations: int = Field(128, ge=1)
+    max_iterations: Annotated[int, Field(ge=1)] = 128
 
 
 class Causal(Settings):
@@ -92,20 +92,20 @@ class Causal(Settings):
 
     model: str
     inputs: dict[str, float] = {}
-    probability: float = Field(0.95, ge=0.5, lt=1)
+    probability: Annotated[float, Field(ge=0.5, lt=1)] = 0.95
 
 
 class Predictions(Settings):
     """How interventions are predicted: posterior draws, and the probability that bands and intervals hold."""
 
-    draws: int = Field(200, ge=10)
-    interval: float = Field(0.9, gt=0, lt=1)
+    draws: Annotated[int, Field(ge=10)] = 200
+    interval: Annotated[float, Field(gt=0, lt=1)] = 0.9
 
 
 class Window(Settings):
     """From when until when an intervention is in force, in seconds; all of the time unless given."""
 
-    start: float = Field(0.0, ge=0)
+    start: Annotated[float, Field(ge=0)] = 0.0
     stop: float = float("inf")
 
 
@@ -164,13 +164,13 @@ class Config(Settings):
 
     title: str
     question: str = ""
-    seed: int = Field(0, ge=0)
+    seed: Annotated[int, Field(ge=0)] = 0
     data: Data
     structure: Structure
     models: dict[str, Model] = Field(min_length=1)
-    fit: Fitting = Fitting()
+    fit: Fitting = Field(default_factory=Fitting)
     causal: Causal
-    predictions: Predictions = Predictions()
+    predictions: Predictions = Field(default_factory=Predictions)
     interventions: list[Question] = []
 
     def digest(self) -> str:

@@ -3,13 +3,14 @@
 Lives here: words. Does not live here: tables and pages (`report`), numbers (`study`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from ltc_causal.core.gaussian import Gaussian
 from ltc_causal.core.result import Fit, Reduction
-from ltc_causal.experiments.study import Results, intervention_frame, usable
+from ltc_causal.experiments.study import Answer, Results, intervention_frame, records, usable
 from ltc_causal.group.model_selection import EVIDENCE_WORDS
 from ltc_causal.plotting.coupling import connection_label
 
@@ -102,9 +103,7 @@ def _saturation(results: Results) -> list[str]:
     if SATURATION not in fit.posterior.names:
         return []
     (now, now_sides), (before, before_sides) = (_kappa(distribution, probability) for distribution in (fit.posterior, fit.prior))
-    return [
-        f"The saturation of its synapses is \N{GREEK SMALL LETTER KAPPA} = {now} {now_sides}; before the data it was {before} {before_sides}."
-    ]
+    return [f"The saturation κ of its synapses is {now} {now_sides}; before the data it was {before} {before_sides}."]
 
 
 def _kappa(distribution: Gaussian, probability: float) -> tuple[str, str]:
@@ -123,43 +122,46 @@ def _explained(results: Results) -> str:
 
 
 def _connections(results: Results, reduction: Reduction) -> list[str]:
-    frame = reduction.to_frame(results.config.predictions.interval)
-    between = frame[(frame.matrix == "A") & (frame.source != frame.target)]
-    clear = between[(between.probability_positive >= CLEAR) | (between.probability_positive <= 1 - CLEAR)]
-    parts = [f"{connection_label(row.source, row.target)} ({number(row.mean, signed=True)} Hz)" for row in clear.itertuples()]
+    rows = records(reduction.to_frame(results.config.predictions.interval))
+    between = [row for row in rows if row["matrix"] == "A" and row["source"] != row["target"]]
+    parts = [f"{_arrow(row)} ({number(row['mean'], signed=True)} Hz)" for row in between if _sign(row) != 0]
     first = (
         f"Connections with a clear sign (probability {CLEAR:g} or more): {listed(parts)}." if parts else "No connection has a clear sign."
     )
-    return [first, *(_modulation(row) for row in frame[frame.matrix == "B"].itertuples())]
+    return [first, *(_modulation(row) for row in rows if row["matrix"] == "B")]
 
 
-def _modulation(row) -> str:
-    arrow = connection_label(row.source, row.target)
-    size = f"{number(row.mean, signed=True)} Hz per unit of input, {interval(row.lower, row.upper)}"
-    if row.probability_positive >= CLEAR:
-        return f"The input {row.by} strengthens {arrow} ({size})."
-    if row.probability_positive <= 1 - CLEAR:
-        return f"The input {row.by} weakens {arrow} ({size})."
-    return f"Whether the input {row.by} changes {arrow} stays open ({size})."
+def _arrow(row: Mapping[str, Any]) -> str:
+    return connection_label(row["source"], row["target"])
+
+
+def _sign(row: Mapping[str, Any]) -> int:
+    """1 or -1 where the sign is clear, 0 where it stays open."""
+    return int(row["probability_positive"] >= CLEAR) - int(row["probability_positive"] <= 1 - CLEAR)
+
+
+def _modulation(row: Mapping[str, Any]) -> str:
+    size = f"{number(row['mean'], signed=True)} Hz per unit of input, {interval(row['lower'], row['upper'])}"
+    if _sign(row) == 0:
+        return f"Whether the input {row['by']} changes {_arrow(row)} stays open ({size})."
+    return f"The input {row['by']} {'raises' if _sign(row) > 0 else 'lowers'} {_arrow(row)} ({size})."
 
 
 def _interventions(results: Results) -> list[str]:
     if results.inquiry is None:
         return []
-    frame, unit = intervention_frame(results.inquiry), results.recording.series.unit
-    sentences = []
-    for one in results.inquiry.answers:
-        rows = frame[frame.intervention == one.title]
-        clear = rows[(rows.lower > 0) | (rows.upper < 0)]
-        parts = [f"{row.region} by {number(row.mean_change, 3, True)} {interval(row.lower, row.upper, 3)}" for row in clear.itertuples()]
-        if one.change is None:
-            said = "no posterior draw stayed stable under it, so nothing is predicted"
-        elif parts:
-            said = f"predicted to change the mean signal of {listed(parts)} ({unit})"
-        else:
-            said = "predicted to change no region's mean signal clearly"
-        sentences.append(f"{one.title}: {said}.")
-    return sentences
+    changes = records(intervention_frame(results.inquiry))
+    return [f"{one.title}: {_change(results, one, changes)}." for one in results.inquiry.answers]
+
+
+def _change(results: Results, one: Answer, changes: list[dict[str, Any]]) -> str:
+    if one.change is None:
+        return "no posterior draw stayed stable under it, so nothing is predicted"
+    clear = [row for row in changes if row["intervention"] == one.title and (row["lower"] > 0 or row["upper"] < 0)]
+    if not clear:
+        return "predicted to change no region's mean signal clearly"
+    parts = [f"{row['region']} by {number(row['mean_change'], 3, True)} {interval(row['lower'], row['upper'], 3)}" for row in clear]
+    return f"predicted to change the mean signal of {listed(parts)} ({results.recording.series.unit})"
 
 
 def methods(results: Results, version: str) -> str:

@@ -6,6 +6,7 @@ Lives here: what a runner says and the two listeners. Does not live here: the lo
 from typing import Protocol
 
 from rich.console import Console
+from rich.markup import escape
 from rich.status import Status
 
 
@@ -48,13 +49,13 @@ class Terminal:
     def start(self, step: str) -> None:
         """Spin beside the step's name."""
         self.close()
-        self._status = self._console.status(f"{step} …")
+        self._status = self._console.status(f"{escape(step)} …")
         self._status.start()
 
     def done(self, outcome: str) -> None:
         """Leave a line that stays."""
         self.close()
-        self._console.print(f"[green]✓[/green] {outcome}")
+        self._console.print(f"[green]✓[/green] {escape(outcome)}")
 
     def close(self) -> None:
         """Stop spinning."""

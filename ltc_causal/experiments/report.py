@@ -18,10 +18,10 @@ from markupsafe import Markup
 from ltc_causal.core.result import Effect, Fit
 from ltc_causal.experiments import narrative
 from ltc_causal.experiments.narrative import interval, number
-from ltc_causal.experiments.study import Answer, Results, intervention_frame, usable
+from ltc_causal.experiments.study import Answer, Results, intervention_frame, records, usable
 from ltc_causal.files import write_text
 from ltc_causal.io.archive import package_version
-from ltc_causal.plotting.coupling import connection_group, connection_label, plot_coupling
+from ltc_causal.plotting.coupling import GROUPS, connection_group, connection_label, plot_coupling
 from ltc_causal.plotting.graphs import plot_graph
 from ltc_causal.plotting.history import plot_history
 from ltc_causal.plotting.interventions import plot_intervention
@@ -55,7 +55,7 @@ def render(results: Results, seconds: float) -> str:
         couplings={name: _coupling_rows(fit.to_frame(results.config.predictions.interval)) for name, fit in _usable_fits(results).items()},
         parameters={name: _parameter_rows(results, fit) for name, fit in _usable_fits(results).items()},
         priors={name: narrative.prior_rows(fit) for name, fit in results.fits.items()},
-        comparison=None if results.comparison is None else results.comparison.to_frame().to_dict("records"),
+        comparison=None if results.comparison is None else records(results.comparison.to_frame()),
         interventions=_intervention_rows(results),
         total_effects=_effect_rows(results),
         methods=narrative.methods(results, package_version()),
@@ -121,46 +121,58 @@ def _coupling_rows(frame: pd.DataFrame) -> list[dict[str, str]]:
     """A coupling table as it is read; the groups in the order of the figure."""
     rows = [
         {
-            "group": connection_group(row.matrix, row.source, row.target), "label": connection_label(row.source, row.target, row.by),
-            "mean": number(row.mean, 3), "interval": interval(row.lower, row.upper, 3), "probability": f"{row.probability_positive:.3f}",
+            "group": connection_group(row["matrix"], row["source"], row["target"]),
+            "label": connection_label(row["source"], row["target"], row["by"]),
+            "mean": number(row["mean"], 3),
+            "interval": interval(row["lower"], row["upper"], 3),
+            "probability": number(row["probability_positive"], 3),
         }
-        for row in frame.itertuples()
-    ]  # fmt: skip
-    order = ("connections", "modulation", "gating", "driving inputs", "self-connections")
-    return sorted(rows, key=lambda row: order.index(row["group"]))
+        for row in records(frame)
+    ]
+    return sorted(rows, key=lambda row: GROUPS.index(row["group"]))
 
 
 def _parameter_rows(results: Results, fit: Fit) -> list[dict[str, str]]:
     """Every parameter in its own scale, beside its prior."""
     return [
         {
-            "name": row.parameter, "mean": number(row.mean, 3), "interval": interval(row.lower, row.upper, 3),
-            "prior": f"{number(row.prior_mean, 3)} ± {number(row.prior_sd, 3)}",
+            "name": row["parameter"],
+            "mean": number(row["mean"], 3),
+            "interval": interval(row["lower"], row["upper"], 3),
+            "prior": f"{number(row['prior_mean'], 3)} ± {number(row['prior_sd'], 3)}",
         }
-        for row in fit.parameters_frame(results.config.predictions.interval).itertuples()
-    ]  # fmt: skip
+        for row in records(fit.parameters_frame(results.config.predictions.interval))
+    ]
 
 
 def _intervention_rows(results: Results) -> list[dict[str, Any]]:
     """The interventions with their effect tables."""
     if results.inquiry is None:
         return []
-    frame = intervention_frame(results.inquiry)
+    changes = records(intervention_frame(results.inquiry))
     return [
         {
-            "title": one.title, "do": one.prediction.describe(), "figure": f"intervention-{place}", "unstable": one.prediction.unstable,
-            "draws": len(one.prediction.draws), "predicted": one.change is not None,
-            "rows": [
-                {
-                    "region": row.region, "mean": number(row.mean_change, 3, True), "interval": interval(row.lower, row.upper, 3),
-                    "probability": f"{row.probability_positive:.3f}", "largest": number(row.largest_change, 3, True),
-                    "at": f"{row.at_seconds:.0f}",
-                }
-                for row in frame[frame.intervention == one.title].itertuples()
-            ],
+            "title": one.title,
+            "do": one.prediction.describe(),
+            "figure": f"intervention-{place}",
+            "unstable": one.prediction.unstable,
+            "draws": len(one.prediction.draws),
+            "predicted": one.change is not None,
+            "rows": [_change_row(row) for row in changes if row["intervention"] == one.title],
         }
         for place, one in enumerate(results.inquiry.answers)
-    ]  # fmt: skip
+    ]
+
+
+def _change_row(row: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        "region": row["region"],
+        "mean": number(row["mean_change"], 3, True),
+        "interval": interval(row["lower"], row["upper"], 3),
+        "probability": number(row["probability_positive"], 3),
+        "largest": number(row["largest_change"], 3, True),
+        "at": number(row["at_seconds"], 0),
+    }
 
 
 def _effect_rows(results: Results) -> list[dict[str, str]]:
@@ -181,7 +193,7 @@ def _effect_row(effect: Effect) -> dict[str, str]:
     if effect.value is not None:
         row["value"] = number(effect.value, 3, True)
     if effect.lower is not None and effect.upper is not None and effect.probability_positive is not None:
-        row |= {"interval": interval(effect.lower, effect.upper, 3), "probability": f"{effect.probability_positive:.3f}"}
+        row |= {"interval": interval(effect.lower, effect.upper, 3), "probability": number(effect.probability_positive, 3)}
     return row
 
 

@@ -6,6 +6,7 @@ Lives here: the order of the steps, files, the log. Does not live here: what a s
 """
 
 import logging
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -44,6 +45,7 @@ def run_study(config_path: str | Path, out: str | Path, progress: Progress | Non
     config = read_config(config_path)
     models = study.build_models(config)
     recording = study.read_data(config)
+    study.check_questions(config, recording)
     folder = Path(out)
     _make_folder(folder)
     with _logged(folder / "run.log", progress or Silent()) as steps:
@@ -70,6 +72,8 @@ def _make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"The output folder {folder} cannot be made ({error.strerror}): choose another with --out.") from None
+    if not os.access(folder, os.W_OK):
+        raise InputError(f"The output folder {folder} cannot be written to: choose another with --out.")
 
 
 def _fitted(

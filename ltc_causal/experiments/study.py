@@ -6,6 +6,7 @@ Lives here: what is computed. Does not live here: in which order, files, resumin
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
 import networkx as nx
 import numpy as np
@@ -14,9 +15,10 @@ import pandas as pd
 from ltc_causal import datasets
 from ltc_causal.causal.effects import total_effect
 from ltc_causal.causal.graph import causal_graph
+from ltc_causal.causal.intervened import checked_interventions
 from ltc_causal.causal.predict import predict
 from ltc_causal.core.data import Recording, TimeSeries
-from ltc_causal.core.result import Effect, Fit, Prediction, Reduction
+from ltc_causal.core.result import Effect, Fit, Prediction, Reduction, Status
 from ltc_causal.errors import InputError, known_name
 from ltc_causal.experiments.config import Config, Question
 from ltc_causal.group.model_selection import Comparison, compare
@@ -93,6 +95,16 @@ def _with_regions(recording: Recording, regions: list[str]) -> Recording:
     return Recording(chosen, recording.inputs, recording.confounds, recording.echo_time, np.asarray(recording.delays)[columns])
 
 
+def check_questions(config: Config, recording: Recording) -> None:
+    """Check the interventions against the recording, before anything is fitted.
+
+    Raises `InputError` for one that starts after the run's end, or two that set the same thing at the same time.
+    """
+    for question in config.interventions:
+        inputs = recording.inputs
+        checked_interventions(question.interventions(), config.structure.regions, config.structure.inputs, len(inputs.values), inputs.dt)
+
+
 def build_models(config: Config) -> dict[str, DCM]:
     """The study's models, by name."""
     structure = config.structure
@@ -118,7 +130,7 @@ def method(config: Config) -> VariationalLaplace:
 
 def usable(fit: Fit) -> bool:
     """Whether a fit, converged or not, has numbers that mean something."""
-    return bool(np.isfinite(fit.free_energy))
+    return fit.status is not Status.DIVERGED and bool(np.isfinite(fit.free_energy))
 
 
 def compare_fits(fits: Mapping[str, Fit]) -> tuple[Comparison | None, str]:
@@ -199,6 +211,11 @@ def intervention_frame(inquiry: Inquiry) -> pd.DataFrame:
         "at_seconds",
     ]
     return pd.DataFrame(rows, columns=columns)
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a table as dictionaries."""
+    return [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]  # pyright: ignore[reportCallIssue]
 
 
 def total_effect_frame(effects: tuple[Effect, ...]) -> pd.DataFrame:

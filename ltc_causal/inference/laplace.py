@@ -116,11 +116,13 @@ def linearise(model: GenerativeModel, p: Array, features: Features, differences:
     prior = model.prior
     theta = prior.mean.copy()
     theta[prior.free] += p
-    if differences == "exact":
-        prediction, jacobian, stable = model.linearise(theta, features)
-    else:
-        # SPM goes on with an overflown course (zeros after the overflow), so here only what is not finite stops.
-        prediction, jacobian, stable = *_forward_differences(model, theta, features), True
+    # A course that runs away overflows: that is found below and answered with a shorter step, so no warning is due.
+    with np.errstate(over="ignore", invalid="ignore"):
+        if differences == "exact":
+            prediction, jacobian, stable = model.linearise(theta, features)
+        else:
+            # SPM goes on with an overflown course (zeros after the overflow), so here only what is not finite stops.
+            prediction, jacobian, stable = *_forward_differences(model, theta, features), True
     if not stable or not (np.isfinite(prediction).all() and np.isfinite(jacobian).all()):
         return None
     return prediction, jacobian

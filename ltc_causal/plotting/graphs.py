@@ -62,7 +62,7 @@ def _draw_node(ax: Axes, graph: nx.DiGraph, name: str, place: Point) -> Patch:
         half = np.array([max(0.19, 0.04 * len(name) + 0.08), 0.19])
         patch = Rectangle(tuple(place - half), *(2 * half), facecolor=PALE, edgecolor=GREY, linewidth=1.0, zorder=3)
     ax.add_patch(patch)
-    ax.text(*place, name, ha="center", va="center", size=9 if region else 8.5, weight="bold" if region else "normal", zorder=4)
+    ax.text(place[0], place[1], name, ha="center", va="center", size=9 if region else 8.5, weight="bold" if region else "normal", zorder=4)
     return patch
 
 
@@ -108,12 +108,12 @@ def _draw_modulation(ax: Axes, patch: Patch, start: Point, middle: Point, weight
     )
     ax.add_patch(line)
     ax.plot(*middle, "o", color=colour, markersize=6, markeredgecolor="white", markeredgewidth=0.8, zorder=4)
-    _write(ax, start + 0.55 * (middle - start), weight)
+    _write(ax, start + 0.48 * (middle - start), weight)
 
 
 def _write(ax: Axes, place: Point, weight: float) -> None:
     backing = {"boxstyle": "square,pad=0.12", "facecolor": "white", "edgecolor": "none"}
-    ax.text(*place, hertz(weight), ha="center", va="center", size=7.5, color=_colour(weight), zorder=5, bbox=backing)
+    ax.text(place[0], place[1], hertz(weight), ha="center", va="center", size=7.5, color=_colour(weight), zorder=5, bbox=backing)
 
 
 def _frame(ax: Axes, places: Mapping[str, Point]) -> None:

@@ -106,8 +106,8 @@ def plot_intervention(
         ax.set_xlabel("time (s)")
         if span:
             ax.set_xlim(*span)
-    _share_heights(panels[:, 1])
-    figure.align_ylabels(panels[:, 0])
+    _share_heights(list(panels[:, 1]))
+    figure.align_ylabels(list(panels[:, 0]))
     figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside upper left", ncols=2)
     return figure
 

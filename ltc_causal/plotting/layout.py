@@ -19,7 +19,7 @@ Point: TypeAlias = NDArray[np.float64]
 APART = 2.0
 BEND = 0.3  # distance of a bent arrow's control point from its chord, over the chord's length
 OUTSIDE_REGION, OUTSIDE_MIDDLE = 1.5, 1.0  # an input's distance from what it acts on
-BESIDE = 1.3  # least distance between inputs
+BESIDE = 1.5  # least distance between inputs
 
 
 def left_of(start: Point, end: Point) -> Point:
@@ -101,7 +101,7 @@ def _beside(graph: nx.DiGraph, places: Mapping[str, Point]) -> dict[str, Point]:
         peers = [other for other in anchors if anchors[other] == anchor]
         if len(anchor) == 2:
             outward = left_of(places[anchor[0]], places[anchor[1]])
-            start, distance = along_edge(graph, places, *anchor), OUTSIDE_MIDDLE
+            start, distance = along_edge(graph, places, anchor[0], anchor[1]), OUTSIDE_MIDDLE
         else:
             ends = {list(places)[-1]: np.array([1.0, 0.0]), list(places)[0]: np.array([-1.0, 0.0])}
             outward, start, distance = ends.get(anchor[0], np.array([0.0, -1.0])), places[anchor[0]], OUTSIDE_REGION
@@ -115,7 +115,7 @@ def _around(graph: nx.DiGraph, places: Mapping[str, Point], radius: float) -> di
     anchors = _anchors(graph, places)
     names = list(anchors)
     ring = radius + OUTSIDE_REGION
-    points = [places[a[0]] if len(a) == 1 else along_edge(graph, places, *a) for a in anchors.values()]
+    points = [places[a[0]] if len(a) == 1 else along_edge(graph, places, a[0], a[1]) for a in anchors.values()]
     angles = np.array([np.arctan2(y, x) for x, y in points])
     # A line to the middle of a connection comes in through a gap between regions, never behind one.
     gap = 2 * np.pi / len(places)

@@ -20,9 +20,9 @@ def plot_overview(fit: Fit, graph: nx.DiGraph, usual: Prediction, intervened: Pr
 
     Raises `InputError` if the predictions do not pair.
     """
-    figure = new_figure(11.0, 4.6)
-    left, right = figure.subfigures(1, 2, width_ratios=[1.1, 1], wspace=0.04)
-    top, bottom = right.subfigures(2, 1, height_ratios=[1.25, 1])
+    figure = new_figure(12.0, 4.9)
+    left, right = figure.subfigures(1, 2, squeeze=False, width_ratios=[1, 1.1], wspace=0.05)[0]
+    top, bottom = right.subfigures(2, 1, squeeze=False, height_ratios=[1.4, 1])[:, 0]
     plot_fit(fit, left)
     plot_graph(graph, top.subplots())
     change = difference(usual, intervened)
@@ -32,5 +32,5 @@ def plot_overview(fit: Fit, graph: nx.DiGraph, usual: Prediction, intervened: Pr
     ax.set_xlabel("time (s)")
     bottom.legend(*ax.get_legend_handles_labels(), loc="outside upper right", ncols=2)
     for part, words in ((left, "a  observed and predicted"), (top, "b  causal graph"), (bottom, "c  an intervention")):
-        part.suptitle(words, x=0.0, ha="left", size=10, weight="bold")
+        part.suptitle(words, x=0.01, ha="left", size=10, weight="bold")
     return figure

@@ -8,6 +8,7 @@ Figures are made without pyplot, so that nothing is registered globally and noth
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -23,7 +24,7 @@ MARKERS = ("o", "s", "D", "^", "v", "P")
 POSITIVE, NEGATIVE = VERMILLION, BLUE
 WIDTH = 7.2  # inches, a full page's text width
 
-STYLE = {
+STYLE: Any = {
     "font.family": "sans-serif",
     "font.size": 9,
     "axes.titlesize": 9.5,

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
+from scipy.linalg import expm
 from strategies import INPUTS, REGIONS, couplings, made_fit, stable_matrix
 
 import ltc_causal as lc
@@ -93,8 +94,6 @@ def test_the_system_left_to_run_arrives_there(clamped):
 @given(seed=st.integers(0, 10**6))
 def test_impulse_summed_over_time_is_the_sustained_effect(seed):
     """The integral of e^{At} e_j over time is -A^-1 e_j (here by the trapezoid rule on matrix powers)."""
-    from scipy.linalg import expm
-
     A = stable_matrix(np.random.default_rng(seed), 3)
     step = 0.01
     one, x, area = expm(step * A), np.eye(3)[:, 0], np.zeros(3)
@@ -140,7 +139,7 @@ def test_input_effect_is_the_derivative_of_the_equilibrium(coupling, u):
     stable = np.linalg.eigvals(coupling.at({name: u})).real.max() < -0.05
     for i, region in enumerate(coupling.regions):
         made = effect(coupling, name, region, inputs={name: u})
-        if stable and not (made == 0 and coupling.C[:, 0].any()):
+        if stable:
             assert made == pytest.approx(slope[i], rel=1e-4, abs=1e-6)
 
 
@@ -202,7 +201,7 @@ def test_uncertainty_is_that_of_the_draws():
 
 
 def test_unstable_draws_are_counted_and_set_aside():
-    fit = made_fit(truth={"A[V1->V5]": 0.5, "A[V5->V1]": 0.8, "C[photic->V1]": 1.0}, sd=0.2, recording=FIT.recording)
+    fit = made_fit(truth={"A[V1->V5]": 0.4, "A[V5->V1]": 0.4, "C[photic->V1]": 1.0}, sd=0.2, recording=FIT.recording)
     made = lc.total_effect(fit, "photic", "V5", draws=2000, seed=1)
     draws = fit.coupling_posterior.sample(2000, seed=1)
     column = {name: draws[:, i] for i, name in enumerate(fit.coupling_posterior.names)}

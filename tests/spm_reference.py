@@ -1,0 +1,24 @@
+"""The reference cases of SPM as recordings and models."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import ltc_causal as lc
+
+FOLDER = Path(__file__).parent / "reference" / "spm"
+BILINEAR = ["bilinear3_1", "bilinear3_2", "attention_forward", "uncentred4_selfmod_1", "bilinear5_full_1"]
+
+
+def case(name: str) -> tuple[lc.DCM, lc.Recording, dict[str, Any]]:
+    """Model, recording and SPM's results of one case."""
+    with np.load(FOLDER / f"{name}.npz") as file:
+        d = {key: file[key] for key in file.files}
+    regions = [f"R{i}" for i in range(d["y"].shape[1])]
+    inputs = [f"u{k}" for k in range(d["u"].shape[1])]
+    recording = lc.Recording(
+        lc.TimeSeries(d["y"], float(d["dt"]), regions), lc.Inputs(d["u"], float(d["udt"]), inputs), d["X0"], delays=d["delays"]
+    )
+    model = lc.DCM(regions, inputs, d["a"], d["b"], d["c"], centre_inputs=bool(d["centre"]))
+    return model, recording, d
