@@ -127,9 +127,9 @@ class Recording:
 
     series: TimeSeries
     inputs: Inputs
-    confounds: NDArray[np.float64] | None = None
+    confounds: NDArray[np.float64] = None  # pyright: ignore[reportAssignmentType] - a constant unless given
     echo_time: float = 0.04
-    delays: NDArray[np.float64] | None = None
+    delays: NDArray[np.float64] = None  # pyright: ignore[reportAssignmentType] - half a scan unless given
 
     def __post_init__(self):
         series, inputs = self.series, self.inputs

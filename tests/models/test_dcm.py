@@ -1,0 +1,138 @@
+"""The model class: its parameters by name, its border, and the symmetries that its prediction must have."""
+
+import json
+
+import numpy as np
+import pytest
+import spm_reference
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import ltc_causal as lc
+
+REGIONS, INPUTS = ["V1", "V5", "SPC"], ["photic", "motion"]
+SETTINGS = dict(
+    regions=REGIONS, inputs=INPUTS, intrinsic=[("V1", "V5"), ("V5", "SPC")], modulatory={"motion": [("V1", "V5")]}, driving=[("photic", "V1")]
+)
+
+
+def _recording(seed=0, regions=REGIONS, inputs=INPUTS, delays=None):
+    rng = np.random.default_rng(seed)
+    u = np.repeat(rng.integers(0, 2, (16, len(inputs))), 20, axis=0).astype(float)
+    series = lc.TimeSeries(np.cumsum(rng.standard_normal((40, len(regions))), axis=0), 2.0, regions)
+    return lc.Recording(series, lc.Inputs(u, 0.25, inputs), delays=delays)
+
+
+def test_pairs_and_arrays_say_the_same():
+    a = np.zeros((3, 3), dtype=bool)
+    a[1, 0] = a[2, 1] = True
+    b = np.zeros((2, 3, 3), dtype=bool)
+    b[1, 1, 0] = True
+    c = np.zeros((3, 2), dtype=bool)
+    c[0, 0] = True
+    by_pairs, by_arrays = lc.DCM(**SETTINGS), lc.DCM(REGIONS, INPUTS, a, b, c)
+    mixed = lc.DCM(REGIONS, INPUTS, a, {"motion": b[1]}, [("photic", "V1")])
+    assert by_pairs.prior.names == by_arrays.prior.names == mixed.prior.names
+    assert by_pairs.edge_names == ("A[V1->V1]", "A[V1->V5]", "A[V5->V5]", "A[V5->SPC]", "A[SPC->SPC]", "B[motion: V1->V5]", "C[photic->V1]")
+
+
+def test_coupling_is_in_hz_with_the_true_self_coupling():
+    model = lc.DCM(**SETTINGS)
+    theta = np.zeros(len(model.prior.names))
+    for name, value in {"A[V1->V5]": 0.4, "A[V5->V5]": np.log(1.2), "B[motion: V1->V5]": -0.1, "C[photic->V1]": 1.6}.items():
+        theta[model.prior.index(name)] = value
+    coupling = model.coupling(theta)
+    assert coupling.A[1, 0] == 0.4 and coupling.A[0, 1] == 0
+    assert coupling.A[1, 1] == pytest.approx(-0.6) and coupling.A[0, 0] == -0.5
+    assert coupling.B[1, 1, 0] == -0.1
+    assert coupling.C[0, 0] == pytest.approx(0.1)  # C/16
+    names = dict(zip(model.edge_names, model.edge_values(theta), strict=True))
+    assert names["A[V5->V5]"] == pytest.approx(-0.6) and names["C[photic->V1]"] == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("neuronal", ["bilinear", "liquid"])
+def test_specification_survives_json(neuronal):
+    model = lc.DCM(**SETTINGS, neuronal=neuronal, centre_inputs=True)
+    again = lc.DCM.from_spec(json.loads(json.dumps(model.to_spec())))
+    assert again.to_spec() == model.to_spec() and again.prior.names == model.prior.names
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"intrinsic": [("V1", "V4")]}, "Unknown target 'V4' in DCM intrinsic: choose one of"),
+        ({"intrinsic": ["V1", "V5"]}, "pairs"),
+        ({"intrinsic": np.zeros((2, 2), dtype=bool)}, r"shape \(3, 3\)"),
+        ({"intrinsic": np.full((3, 3), 0.3)}, "True and False"),
+        ({"modulatory": {"motino": [("V1", "V5")]}}, "did you mean 'motion'"),
+        ({"modulatory": np.zeros((3, 3), dtype=bool)}, r"\(2, 3, 3\)"),
+        ({"driving": [("V1", "photic")]}, "Unknown"),
+        ({"regions": ["V1", "V1", "SPC"]}, "distinct"),
+        ({"regions": "V1"}, "single string"),
+        ({"neuronal": "cubic"}, "one of"),
+        ({"flow": "exact"}, "one of"),
+        ({"neuronal": "liquid", "flow": "bilinear"}, "only flow='true'"),
+        ({"driving": [], "modulatory": {}}, "flat signal"),
+        ({"inputs": ["V1", "motion"], "driving": [("motion", "V5")]}, "both a region and an input"),
+    ],
+)
+def test_a_wrong_model_is_refused_in_a_sentence(change, words):
+    with pytest.raises(lc.InputError, match=words):
+        lc.DCM(**{**SETTINGS, **change})
+
+
+@pytest.mark.parametrize(("regions", "inputs", "words"), [(["V1", "V5", "PFC"], INPUTS, "Unknown region 'SPC'"), (REGIONS, ["photic", "colour"], "'motion'")])
+def test_a_recording_that_lacks_a_name_is_refused(regions, inputs, words):
+    with pytest.raises(lc.InputError, match=words):
+        lc.fit(lc.DCM(**SETTINGS), _recording(regions=regions, inputs=inputs))
+
+
+@settings(max_examples=15)
+@given(seed=st.integers(0, 1000), flow=st.sampled_from(["bilinear", "true"]), order=st.permutations([0, 1, 2]))
+def test_relabelling_regions_permutes_the_prediction(seed, flow, order):
+    rng = np.random.default_rng(seed)
+    model = lc.DCM(**SETTINGS, flow=flow)
+    permuted = lc.DCM(**{**SETTINGS, "regions": [REGIONS[i] for i in order]}, flow=flow)
+    recording = _recording(seed, delays=[0.5, 1.0, 1.75])
+    values = dict(zip(model.prior.names, model.prior.mean + 0.2 * rng.standard_normal(len(model.prior.names)), strict=True))
+    theta = np.array([values[name] for name in permuted.prior.names])
+    prediction = model.predict(np.array(list(values.values())), model.features(recording))[0]
+    np.testing.assert_allclose(permuted.predict(theta, permuted.features(recording))[0], prediction[:, order], rtol=1e-10, atol=1e-13)
+
+
+@settings(max_examples=15)
+@given(seed=st.integers(0, 1000), flow=st.sampled_from(["bilinear", "true"]))
+def test_doubling_an_input_and_halving_what_it_does_leaves_the_prediction(seed, flow):
+    rng = np.random.default_rng(seed)
+    model = lc.DCM(**SETTINGS, flow=flow)
+    recording = _recording(seed)
+    doubled = lc.Recording(recording.series, lc.Inputs(2 * recording.inputs.values, 0.25, INPUTS))
+    theta = model.prior.mean + 0.2 * rng.standard_normal(len(model.prior.names))
+    halved = np.where([name[0] in "BC" for name in model.prior.names], theta / 2, theta)
+    np.testing.assert_allclose(
+        model.predict(theta, model.features(recording))[0], model.predict(halved, model.features(doubled))[0], rtol=1e-10, atol=1e-13
+    )
+
+
+def test_scaling_to_a_range_of_four_is_undone_in_the_fit():
+    """Fits of a signal and of ten times that signal are the same model in different units."""
+    model, recording, _ = spm_reference.case("bilinear3_1")
+    larger = lc.Recording(
+        lc.TimeSeries(10 * recording.series.values, recording.series.dt, recording.regions), recording.inputs, recording.confounds, delays=recording.delays
+    )
+    assert np.ptp(recording.series.values) > 4
+    small, large = lc.fit(model, recording), lc.fit(model, larger)
+    np.testing.assert_allclose(large.posterior.mean, small.posterior.mean, atol=1e-8)
+    np.testing.assert_allclose(large.prediction, 10 * small.prediction, rtol=1e-8, atol=1e-10)
+
+
+def test_system_is_the_fitted_model():
+    """What simulation and interventions integrate is what the inversion predicts, for both flows and for the liquid model."""
+    recording = _recording(3, delays=[0.5, 1.0, 1.75])
+    for neuronal, flow, tolerance in (("bilinear", "bilinear", 1e-4), ("bilinear", "true", 1e-10), ("liquid", "true", 1e-10)):
+        model = lc.DCM(**SETTINGS, neuronal=neuronal, flow=flow)
+        theta = model.prior.mean.copy()
+        theta[model.prior.index("A[V1->V5]")], theta[model.prior.index("C[photic->V1]")] = 0.5, 4.0
+        prediction = model.predict(theta, model.features(recording))[0]
+        simulated = lc.simulate(model, theta, recording.inputs, dt=2.0, delays=recording.delays)
+        assert np.abs(simulated.series.values - prediction).max() <= tolerance * np.abs(prediction).max()
