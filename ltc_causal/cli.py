@@ -42,12 +42,13 @@ def run(
     fresh: Annotated[bool, typer.Option("--fresh", help="Compute every fit again, also those that are there.")] = False,
 ) -> None:
     """Run a study: fit its models, compare, reduce, draw the graph, predict the interventions, and write a report."""
-    # Imported here, so that --help does not wait for the compiler and the plotting library.
     from ltc_causal.errors import InputError
-    from ltc_causal.experiments.progress import Silent, Terminal
-    from ltc_causal.experiments.runner import run_study
 
     try:
+        # Imported here, so that --help does not wait for the compiler and the plotting library.
+        from ltc_causal.experiments.progress import Silent, Terminal
+        from ltc_causal.experiments.runner import run_study
+
         results = run_study(config, out, Silent() if quiet else Terminal(), fresh)
     except InputError as error:
         typer.echo(f"Error: {error}", err=True)

@@ -4,7 +4,7 @@ Lives here: the atomic write. Does not live here: any format (see `io`).
 """
 
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,16 +15,11 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     """Give a temporary path beside `path`; move it there on success, delete it on any failure (Ctrl-C included)."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    # Only a name, which whoever writes turns into a file within the try: an interrupt at any moment leaves nothing behind.
     # The suffix stays, for writers (numpy, matplotlib) that look at it.
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
-    os.close(handle)
-    temporary = Path(name)
+    temporary = path.with_name(f".{path.stem}-{secrets.token_hex(6)}{path.suffix}")
     try:
         yield temporary
-        # mkstemp makes private files; a result should have the permissions of any other file.
-        mask = os.umask(0)
-        os.umask(mask)
-        temporary.chmod(0o666 & ~mask)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)

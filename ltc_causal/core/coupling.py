@@ -39,7 +39,7 @@ class Coupling:
     C: NDArray[np.float64]
     regions: tuple[str, ...]
     inputs: tuple[str, ...]
-    D: NDArray[np.float64] = field(default=None)  # pyright: ignore[reportArgumentType] - zeros unless given
+    D: NDArray[np.float64] = field(default=None)  # pyright: ignore[reportAssignmentType] - zeros unless given
 
     def __post_init__(self):
         regions = unique_names("Coupling.regions", self.regions)

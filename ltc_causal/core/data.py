@@ -5,6 +5,7 @@ Lives here: the three containers and their checks. Does not live here: file form
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -36,7 +37,7 @@ class TimeSeries:
         object.__setattr__(self, "regions", unique_names("TimeSeries.regions", self.regions, values.shape[1]))
 
     @property
-    def times(self) -> NDArray[np.float64]:
+    def times(self) -> NDArray:
         """Onset of each sample in seconds, shape (time,)."""
         return np.arange(len(self.values)) * self.dt
 
@@ -85,7 +86,7 @@ class Inputs:
         return cls(values, dt, tuple(events))
 
     @property
-    def times(self) -> NDArray[np.float64]:
+    def times(self) -> NDArray:
         """Onset of each bin in seconds, shape (bin,)."""
         return np.arange(len(self.values)) * self.dt
 
@@ -105,7 +106,9 @@ class Inputs:
         try:
             changed[:, column] = values
         except ValueError:
-            raise InputError(f"Input {name!r} needs one number or {len(changed)} values, one a bin, got shape {np.shape(values)}.") from None
+            raise InputError(
+                f"Input {name!r} needs one number or {len(changed)} values, one a bin, got shape {np.shape(values)}."
+            ) from None
         return replace(self, values=changed)
 
     def select(self, names: Sequence[str]) -> "Inputs":
@@ -127,9 +130,9 @@ class Recording:
 
     series: TimeSeries
     inputs: Inputs
-    confounds: NDArray[np.float64] = None  # pyright: ignore[reportAssignmentType] - a constant unless given
+    confounds: Any = None  # an array from birth on
     echo_time: float = 0.04
-    delays: NDArray[np.float64] = None  # pyright: ignore[reportAssignmentType] - half a scan unless given
+    delays: Any = None  # an array from birth on
 
     def __post_init__(self):
         series, inputs = self.series, self.inputs
@@ -139,7 +142,9 @@ class Recording:
         constant = np.ptp(series.values, axis=0) == 0
         if constant.any():
             names = [name for name, flat in zip(series.regions, constant, strict=True) if flat]
-            raise InputError(f"The series of region(s) {names} never changes, so there is nothing to explain: leave them out or check their extraction.")
+            raise InputError(
+                f"The series of region(s) {names} never changes, so there is nothing to explain: leave them out or check their extraction."
+            )
         if abs(inputs.duration - series.duration) > 0.5 * inputs.dt or inputs.dt > series.dt:
             raise InputError(
                 f"The inputs cover {inputs.duration:g} s ({len(inputs.values)} bins of {inputs.dt:g} s) but the scans cover {series.duration:g} s "
@@ -150,17 +155,23 @@ class Recording:
         if len(confounds) != n_scan:
             raise InputError(f"Recording.confounds must have one row a scan ({n_scan}), got {len(confounds)} rows.")
         if confounds.shape[1] >= n_scan:
-            raise InputError(f"Recording.confounds has {confounds.shape[1]} columns for {n_scan} scans and would explain any signal: give fewer.")
+            raise InputError(
+                f"Recording.confounds has {confounds.shape[1]} columns for {n_scan} scans and would explain any signal: give fewer."
+            )
         object.__setattr__(self, "confounds", confounds)
         object.__setattr__(self, "echo_time", positive("Recording.echo_time", self.echo_time, "seconds"))
         if self.echo_time > 0.1:
-            raise InputError(f"Recording.echo_time is {self.echo_time:g} s, but echo times lie below 0.1 s: give seconds, not milliseconds.")
+            raise InputError(
+                f"Recording.echo_time is {self.echo_time:g} s, but echo times lie below 0.1 s: give seconds, not milliseconds."
+            )
         object.__setattr__(self, "delays", self._checked_delays(n_region))
 
     def _checked_delays(self, n_region: int) -> NDArray[np.float64]:
         if self.delays is None:
             return read_only(np.full(n_region, self.series.dt / 2))
-        delays = finite_array("Recording.delays", np.broadcast_to(self.delays, (n_region,)) if np.ndim(self.delays) == 0 else self.delays, 1, "(region,)")
+        delays = finite_array(
+            "Recording.delays", np.broadcast_to(self.delays, (n_region,)) if np.ndim(self.delays) == 0 else self.delays, 1, "(region,)"
+        )
         if len(delays) != n_region or delays.min() < 0 or delays.max() > self.series.dt:
             raise InputError(
                 f"Recording.delays must hold {n_region} values, one a region, between 0 and the scan time of {self.series.dt:g} s, got {delays.tolist()}."

@@ -32,9 +32,13 @@ class Gaussian:
         cov = finite_array("Gaussian.cov", self.cov, 2, "(parameter, parameter)")
         n = len(self.names)
         if mean.shape != (n,) or cov.shape != (n, n):
-            raise InputError(f"A Gaussian of {n} names needs a mean of shape ({n},) and a cov of shape ({n}, {n}), got {mean.shape} and {cov.shape}.")
+            raise InputError(
+                f"A Gaussian of {n} names needs a mean of shape ({n},) and a cov of shape ({n}, {n}), got {mean.shape} and {cov.shape}."
+            )
         if n and np.diag(cov).min() < 0:
-            raise InputError(f"The variance of parameter {self.names[int(np.argmin(np.diag(cov)))]!r} is negative: give a covariance matrix.")
+            raise InputError(
+                f"The variance of parameter {self.names[int(np.argmin(np.diag(cov)))]!r} is negative: give a covariance matrix."
+            )
         if n and np.abs(cov - cov.T).max() > 1e-8 * max(np.abs(cov).max(), 1e-300):
             raise InputError("Gaussian.cov is not symmetric: give a covariance matrix.")
         object.__setattr__(self, "mean", mean)

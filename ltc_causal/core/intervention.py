@@ -88,7 +88,9 @@ class Cut:
     def __post_init__(self):
         _check_window(self.start, self.stop)
         if self.source == self.target:
-            raise InputError(f"Cut({self.source!r}, {self.target!r}) names a self-connection, which is the region's own decay: use Clamp to silence a region.")
+            raise InputError(
+                f"Cut({self.source!r}, {self.target!r}) names a self-connection, which is the region's own decay: use Clamp to silence a region."
+            )
 
     def __str__(self) -> str:
         return f"{self.source} → {self.target} cut{_window_text(self.start, self.stop)}"
@@ -97,7 +99,7 @@ class Cut:
 Intervention: TypeAlias = SetInput | Clamp | Cut
 
 
-def _course_text(value: float | NDArray[np.float64]) -> str:
+def _course_text(value: Course) -> str:
     return f"{value:g}" if isinstance(value, float) else "a given course"
 
 

@@ -3,6 +3,7 @@
 Lives here: the contracts. Does not live here: any model (`models`).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -42,7 +43,10 @@ class Features:
 
 @runtime_checkable
 class GenerativeModel(Protocol):
-    """What variational Laplace sees: y = prediction(theta) + confounds + noise."""
+    """What variational Laplace sees: y = prediction(theta) + confounds + noise, for each of the regions."""
+
+    @property
+    def regions(self) -> Sequence[str]: ...
 
     @property
     def prior(self) -> Gaussian: ...

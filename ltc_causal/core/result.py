@@ -32,9 +32,8 @@ class Status(Enum):
         "Not converged: no stable prediction was found near the start, so the result is not usable; check the scale of the inputs and of the "
         "signal, and start from weaker couplings."
     )
-    STALLED = (
-        "Not converged: the steps became too small while the gradient of the free energy is still large; start elsewhere and compare the free energies."
-    )
+    STALLED = "Not converged: the steps became too small while the gradient of the free energy is still large; start elsewhere and compare the free energies."
+    UNKNOWN = "The file that this fit was read from does not say whether the ascent converged: fit the model again to know."
 
     @property
     def ok(self) -> bool:
@@ -136,7 +135,9 @@ class Fit:
     def summary(self, probability: float = 0.9) -> str:
         """Status, free energy, variance explained and the coupling in Hz with intervals, as text."""
         table = self.to_frame(probability).drop(columns="unit").to_string(index=False, float_format=lambda value: f"{value:.3f}")
-        explained = ", ".join(f"{region} {100 * share:.0f} %" for region, share in zip(self.recording.regions, self.variance_explained, strict=True))
+        explained = ", ".join(
+            f"{region} {100 * share:.0f} %" for region, share in zip(self.recording.regions, self.variance_explained, strict=True)
+        )
         return "\n".join(
             [
                 f"{self.model.describe()}",

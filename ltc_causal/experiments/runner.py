@@ -19,6 +19,7 @@ from ltc_causal.experiments import study
 from ltc_causal.experiments.config import Config, fingerprint, read_config, write_config
 from ltc_causal.experiments.progress import Progress, Silent
 from ltc_causal.experiments.report import write_report
+from ltc_causal.experiments.stopping import Stop, remembered_interrupt
 from ltc_causal.experiments.study import Inquiry, Results
 from ltc_causal.inference.fit import fit
 from ltc_causal.io.archive import load, package_version, read_header, save
@@ -172,9 +173,10 @@ def _write_tables(results: Results, folder: Path) -> None:
 class Steps:
     """Tells the log and the watcher of every step."""
 
-    def __init__(self, log: logging.Logger, progress: Progress):
+    def __init__(self, log: logging.Logger, progress: Progress, stop: Stop):
         self._log = log
         self._progress = progress
+        self._stop = stop
 
     def note(self, text: str) -> None:
         """Something that took no time."""
@@ -184,10 +186,12 @@ class Steps:
     @contextmanager
     def step(self, doing: str, done: str) -> Iterator[list[str]]:
         """Something that takes time; the list that is given takes a word on how it ended."""
+        self._stop.check()
         self._log.info("%s", doing)
         self._progress.start(doing)
         outcome: list[str] = []
         yield outcome
+        self._stop.check()
         text = f"{done}: {'; '.join(outcome)}" if outcome else done
         self._log.info(text)
         self._progress.done(text)
@@ -203,7 +207,8 @@ def _logged(path: Path, progress: Progress) -> Iterator[Steps]:
     log.addHandler(handler)
     log.info("Run started, ltc_causal %s", package_version())
     try:
-        yield Steps(log, progress)
+        with remembered_interrupt() as stop:
+            yield Steps(log, progress, stop)
         log.info("Run finished")
     except KeyboardInterrupt:
         log.warning("Run stopped by the user")

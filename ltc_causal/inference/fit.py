@@ -32,15 +32,19 @@ def fit(model: Model, recording: Recording, method: VariationalLaplace | None = 
     converge is returned with the reason as its `status`.
     """
     if not isinstance(recording, Recording):
-        raise InputError(f"fit needs a Recording as its second argument, got {type(recording).__name__}: build one from TimeSeries and Inputs.")
+        raise InputError(
+            f"fit needs a Recording as its second argument, got {type(recording).__name__}: build one from TimeSeries and Inputs."
+        )
     began = time.perf_counter()
     method = method or VariationalLaplace()
     features = model.features(recording)
     ascent = laplace.ascend(model, features, method, _start_mean(model, start))
     posterior = laplace.posterior(model, ascent)
     d = laplace.design(model, features)
-    noise = Gaussian(model.regions, ascent.point.h, np.diag(ascent.log_precision_variance))
-    confounds = d.X @ np.linalg.lstsq(d.X, d.y - ascent.prediction, rcond=None)[0] / features.scale + _removed_mean(model, recording, features)
+    noise = Gaussian(tuple(model.regions), ascent.point.h, np.diag(ascent.log_precision_variance))
+    confounds = d.X @ np.linalg.lstsq(d.X, d.y - ascent.prediction, rcond=None)[0] / features.scale + _removed_mean(
+        model, recording, features
+    )
     return Fit(
         model, recording, posterior, ascent.free_energy, noise, ascent.prediction / features.scale, confounds, ascent.status, ascent.history,
         ascent.gradient_norm, time.perf_counter() - began,
@@ -54,7 +58,9 @@ def _start_mean(model: GenerativeModel, start: Gaussian | Fit | None) -> np.ndar
     mean = model.prior.mean.copy()
     shared = [name for name in model.prior.names if name in given.names]
     if not shared:
-        raise InputError(f"The start has none of the model's parameters ({list(model.prior.names[:3])}, ...): start from a fit of a related model.")
+        raise InputError(
+            f"The start has none of the model's parameters ({list(model.prior.names[:3])}, ...): start from a fit of a related model."
+        )
     for name in shared:
         mean[model.prior.index(name)] = given.mean[given.index(name)]
     return mean

@@ -8,8 +8,8 @@ step by step; the confounds are eliminated by a Schur complement wherever only t
 Lives here: the method object, and the loop split into point, noise, step. Does not live here: any model; it sees `core.model.GenerativeModel`.
 """
 
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
@@ -20,7 +20,7 @@ from ltc_causal.core.model import Features, GenerativeModel, NoisePrior
 from ltc_causal.core.result import History, Status
 from ltc_causal.errors import InputError, one_of
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating[Any]]
 
 DIFFERENCE_STEP = np.exp(-8.0)  # SPM's forward difference
 CONFOUND_PRECISION = 1e-8  # a flat prior, but for rounding

@@ -28,7 +28,7 @@ VERSION = 1
 HEADER = "header.json"
 MODELS: dict[str, Callable[[Mapping[str, Any]], Any]] = {"DCM": DCM.from_spec}
 # What reading a damaged zip can raise: in its directory, in a member's bytes, in what they decode to.
-DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, KeyError, TypeError, ValueError, AttributeError)
+DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, KeyError, TypeError, ValueError, AttributeError, RuntimeError)
 
 
 def package_version() -> str:
@@ -63,6 +63,7 @@ def load(path: str | Path) -> Fit:
     """
     header = read_header(path)
     try:
+        _check_sums(path)
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: read_only(archive[name]) for name in archive.files if name != HEADER}
         return _fit(header, arrays)
@@ -90,6 +91,14 @@ def read_header(path: str | Path) -> dict[str, Any]:
             f"(the file was written by {header.get('package')})."
         )
     return header
+
+
+def _check_sums(path: str | Path) -> None:
+    """Compare every member with its check sum, before anything is made of its bytes."""
+    with zipfile.ZipFile(path) as archive:
+        bad = archive.testzip()
+        if bad is not None:
+            raise zipfile.BadZipFile(bad)
 
 
 def _damaged(path: str | Path, error: Exception) -> InputError:

@@ -41,7 +41,7 @@ def _read_fields(path: Path) -> dict[str, NDArray]:
     try:
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, AttributeError, TypeError):
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, AttributeError, TypeError, RuntimeError):
         raise InputError(
             f"{path} cannot be read as an .npz file of plain arrays: write it with numpy.savez, names as text and no objects."
         ) from None

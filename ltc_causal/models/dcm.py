@@ -56,9 +56,9 @@ class DCM:
 
     regions: Sequence[str]
     inputs: Sequence[str]
-    intrinsic: Connections = ()
-    modulatory: Mapping[str, Connections] | NDArray[np.bool_] = field(default_factory=dict)
-    driving: Connections = ()
+    intrinsic: Any = ()  # these three are boolean arrays from birth on
+    modulatory: Any = field(default_factory=dict)
+    driving: Any = ()
     neuronal: str = "bilinear"
     flow: str | None = None
     centre_inputs: bool = False
@@ -123,7 +123,7 @@ class DCM:
         edges = [("A", (-1, i, j)) for j, i in np.argwhere(self.intrinsic.T)]
         edges += [("B", (k, i, j)) for k, j, i in np.argwhere(self.modulatory.transpose(0, 2, 1))]
         edges += [("C", (-1, i, k)) for k, i in np.argwhere(self.driving.T)]
-        return [(matrix, tuple(int(e) for e in entry)) for matrix, entry in edges]
+        return [(matrix, (int(k), int(i), int(j))) for matrix, (k, i, j) in edges]
 
     @cached_property
     def edge_names(self) -> tuple[str, ...]:
@@ -165,7 +165,7 @@ class DCM:
         return Weights(A, B, C, np.exp(theta[-1]) if self.neuronal == "liquid" else 0.0)
 
     def haemodynamic_parameters(self, theta: NDArray) -> tuple[NDArray, Any, Any]:
-        """transit (..., region), decay and epsilon (...) of theta (..., parameter)."""
+        """Transit (..., region), decay and epsilon (...) of theta (..., parameter)."""
         first = len(self._edges)
         n = len(self.regions)
         return theta[..., first : first + n], theta[..., first + n], theta[..., first + n + 1]
@@ -236,7 +236,9 @@ class DCM:
         weights = self.weights(theta)
         row, column, coefficient = neuronal.network_slopes(weights, plan.steps.values, *self._moved, self.self_modulation)
         if self.flow == "true":
-            h, dh, stable = true_flow.course_and_tangents(weights, transit, decay, row, column, coefficient, self._chain, self._kappa, plan.steps)
+            h, dh, stable = true_flow.course_and_tangents(
+                weights, transit, decay, row, column, coefficient, self._chain, self._kappa, plan.steps
+            )
         else:
             N = neuronal.network(weights, plan.steps.values, "linear")
             H = haemodynamics.rest_expansion(transit, decay)
@@ -277,7 +279,9 @@ class DCM:
         return DCMSystem.of(self, theta, echo_time)
 
 
-def _modulatory_mask(modulatory: Mapping[str, Connections] | NDArray[np.bool_], inputs: Sequence[str], regions: Sequence[str]) -> NDArray[np.bool_]:
+def _modulatory_mask(
+    modulatory: Mapping[str, Connections] | NDArray[np.bool_], inputs: Sequence[str], regions: Sequence[str]
+) -> NDArray[np.bool_]:
     shape = (len(inputs), len(regions), len(regions))
     if isinstance(modulatory, np.ndarray):
         if modulatory.shape != shape:
@@ -285,7 +289,9 @@ def _modulatory_mask(modulatory: Mapping[str, Connections] | NDArray[np.bool_], 
         return np.stack([connection_mask("DCM modulatory", part, regions, regions) for part in modulatory])
     mask = np.zeros(shape, dtype=bool)
     for name, connections in modulatory.items():
-        mask[known_name("input", name, inputs, "DCM modulatory")] = connection_mask(f"DCM modulatory[{name!r}]", connections, regions, regions)
+        mask[known_name("input", name, inputs, "DCM modulatory")] = connection_mask(
+            f"DCM modulatory[{name!r}]", connections, regions, regions
+        )
     return mask
 
 

@@ -75,7 +75,9 @@ def _self_rates(weights: Weights, values: NDArray, self_modulation: str) -> NDAr
     return at_rest * (1 + values @ change)
 
 
-def network_slopes(weights: Weights, values: NDArray, matrix: NDArray, entry: NDArray, self_modulation: str) -> tuple[NDArray, NDArray, NDArray]:
+def network_slopes(
+    weights: Weights, values: NDArray, matrix: NDArray, entry: NDArray, self_modulation: str
+) -> tuple[NDArray, NDArray, NDArray]:
     """Which entry of `network` each parameter moves, and by how much under each input value.
 
     matrix : (parameter,) characters "A", "B", "C", or another for a parameter that moves none

@@ -13,12 +13,11 @@ from numpy.typing import ArrayLike, NDArray
 from ltc_causal.core.data import Inputs, Recording, TimeSeries
 from ltc_causal.core.model import DynamicalSystem, Simulable
 from ltc_causal.errors import InputError, finite_array, known_name, positive
+from ltc_causal.models.true_flow import MAX_STEP
 from ltc_causal.numerics.rk4 import runge_kutta
 from ltc_causal.numerics.schedule import sample_bins
 
 Array = NDArray[np.float64]
-
-MAX_STEP = 0.25  # s; the balloon model's fastest rate is about 1.6/s, so a step's error is about 1e-5 of the signal
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,15 +20,23 @@ BOUND = 30.0  # log states and activity beyond this have left the model (e^30 ti
 
 
 def course(weights: Weights, transit: NDArray, decay: float, steps: Steps) -> tuple[NDArray, bool]:
-    """log v and log q at the readings, shape (scan, region, 2), and whether they stayed within bounds."""
+    """Log v and log q at the readings, shape (scan, region, 2), and whether they stayed within bounds."""
     none = np.zeros(0, dtype=np.int64)
     no_slopes = np.zeros((len(steps.values), 0))
-    h, _, stable = _run(*_constants(weights, transit, decay, steps), none, none, no_slopes, none, -1, *steps.arrays)
+    h, _, stable = _run(*_constants(weights, transit, decay, steps), none, none, no_slopes, none, -1, *steps.arrays)  # pyright: ignore
     return h, stable
 
 
 def course_and_tangents(
-    weights: Weights, transit: NDArray, decay: float, row: NDArray, column: NDArray, coefficient: NDArray, chain: NDArray, kappa: int, steps: Steps
+    weights: Weights,
+    transit: NDArray,
+    decay: float,
+    row: NDArray,
+    column: NDArray,
+    coefficient: NDArray,
+    chain: NDArray,
+    kappa: int,
+    steps: Steps,
 ) -> tuple[NDArray, NDArray, bool]:
     """`course`, and its derivative in the parameters, shape (scan, region, 2, parameter).
 
@@ -36,12 +44,12 @@ def course_and_tangents(
     chain : the region whose transit a parameter is, the number of regions for decay, -1 otherwise
     kappa : the position of log kappa among the parameters, -1 if it is none of them
     """
-    return _run(*_constants(weights, transit, decay, steps), row, column, coefficient, chain, kappa, *steps.arrays)
+    return _run(*_constants(weights, transit, decay, steps), row, column, coefficient, chain, kappa, *steps.arrays)  # pyright: ignore
 
 
 def _constants(weights: Weights, transit: NDArray, decay: float, steps: Steps) -> tuple:
     N = network(weights, steps.values)
-    return N, float(weights.kappa), SIGNAL_DECAY * float(np.exp(decay)), 1 / (TRANSIT_TIME * np.exp(transit))
+    return N, float(np.real(weights.kappa)), SIGNAL_DECAY * float(np.exp(decay)), 1 / (TRANSIT_TIME * np.exp(transit))
 
 
 @numba.njit(cache=True)
@@ -114,7 +122,9 @@ def _advance(base, rate, weight, total, gain, stage):
 
 
 @numba.njit(cache=True)
-def _run(N, kappa, signal_decay, inverse_tau, row, column, coefficient, chain, kappa_at, dt, pair_value, pair_bins, step_pair, read_scan, n_scan):
+def _run(
+    N, kappa, signal_decay, inverse_tau, row, column, coefficient, chain, kappa_at, dt, pair_value, pair_bins, step_pair, read_scan, n_scan
+):
     n, P = N.shape[1], coefficient.shape[1]
     # One vector for all states, neuronal first, then four a region; and the same for the tangents of each.
     size = n * (1 + N_STATE)

@@ -275,7 +275,7 @@ def _step(E, G, x, h, nx, nh):
 
 @numba.njit(cache=True)
 def _add_rows(out, weights, rows):
-    """out += weights @ rows, two rows at a time: passes over `out` are what costs."""
+    """Out += weights @ rows, two rows at a time: passes over `out` are what costs."""
     count = len(weights)
     for r in range(0, count - 1, 2):
         a, b, first, second = weights[r], weights[r + 1], rows[r], rows[r + 1]

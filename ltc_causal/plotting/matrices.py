@@ -33,7 +33,10 @@ def plot_matrix(
         raise InputError(f"plot_matrix values must have shape ({len(targets)}, {len(sources)}) (target, source), got {matrix.shape}.")
     ax = axes(ax, 0.62 * len(sources) + 1.2, 0.5 * len(targets) + 1.0)
     limit = limit or float(np.abs(matrix).max(initial=0.0)) or 1.0
-    ax.imshow(matrix, cmap=SIGNED, vmin=-limit, vmax=limit, aspect="auto")
+    sides = [np.arange(size + 1) - 0.5 for size in matrix.shape]
+    # Not an image: cells stay shapes in a vector file.
+    ax.pcolormesh(sides[1], sides[0], matrix, cmap=SIGNED, vmin=-limit, vmax=limit, edgecolors=PALE, linewidth=0.8)
+    ax.invert_yaxis()
     for (row, column), value in np.ndenumerate(matrix):
         if value:
             text = f"{value:.2f}".replace("-", "\N{MINUS SIGN}")
@@ -44,10 +47,6 @@ def plot_matrix(
     ax.set_yticks(range(len(targets)), targets)
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
-    for line in range(len(sources) + 1):
-        ax.axvline(line - 0.5, color=PALE, linewidth=0.8)
-    for line in range(len(targets) + 1):
-        ax.axhline(line - 0.5, color=PALE, linewidth=0.8)
     ax.set_xlabel("source")
     ax.set_ylabel("target")
     ax.set_title(title)

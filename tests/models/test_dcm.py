@@ -12,7 +12,11 @@ import ltc_causal as lc
 
 REGIONS, INPUTS = ["V1", "V5", "SPC"], ["photic", "motion"]
 SETTINGS = dict(
-    regions=REGIONS, inputs=INPUTS, intrinsic=[("V1", "V5"), ("V5", "SPC")], modulatory={"motion": [("V1", "V5")]}, driving=[("photic", "V1")]
+    regions=REGIONS,
+    inputs=INPUTS,
+    intrinsic=[("V1", "V5"), ("V5", "SPC")],
+    modulatory={"motion": [("V1", "V5")]},
+    driving=[("photic", "V1")],
 )
 
 
@@ -81,7 +85,9 @@ def test_a_wrong_model_is_refused_in_a_sentence(change, words):
         lc.DCM(**{**SETTINGS, **change})
 
 
-@pytest.mark.parametrize(("regions", "inputs", "words"), [(["V1", "V5", "PFC"], INPUTS, "Unknown region 'SPC'"), (REGIONS, ["photic", "colour"], "'motion'")])
+@pytest.mark.parametrize(
+    ("regions", "inputs", "words"), [(["V1", "V5", "PFC"], INPUTS, "Unknown region 'SPC'"), (REGIONS, ["photic", "colour"], "'motion'")]
+)
 def test_a_recording_that_lacks_a_name_is_refused(regions, inputs, words):
     with pytest.raises(lc.InputError, match=words):
         lc.fit(lc.DCM(**SETTINGS), _recording(regions=regions, inputs=inputs))
@@ -118,7 +124,10 @@ def test_scaling_to_a_range_of_four_is_undone_in_the_fit():
     """Fits of a signal and of ten times that signal are the same model in different units."""
     model, recording, _ = spm_reference.case("bilinear3_1")
     larger = lc.Recording(
-        lc.TimeSeries(10 * recording.series.values, recording.series.dt, recording.regions), recording.inputs, recording.confounds, delays=recording.delays
+        lc.TimeSeries(10 * recording.series.values, recording.series.dt, recording.regions),
+        recording.inputs,
+        recording.confounds,
+        delays=recording.delays,
     )
     assert np.ptp(recording.series.values) > 4
     small, large = lc.fit(model, recording), lc.fit(model, larger)

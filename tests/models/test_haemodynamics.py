@@ -54,7 +54,9 @@ def test_compiled_flow_and_slopes_are_those_of_the_equations(h, x, transit, deca
     rates, slopes = haemodynamics.flow_and_slopes(
         *h, x, haemodynamics.SIGNAL_DECAY * np.exp(decay), np.exp(-transit) / haemodynamics.TRANSIT_TIME
     )
-    np.testing.assert_allclose(rates, haemodynamics.flow(h[:, None], np.array([x]), np.array([transit]), decay)[:, 0], rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(
+        rates, haemodynamics.flow(h[:, None], np.array([x]), np.array([transit]), decay)[:, 0], rtol=1e-12, atol=1e-14
+    )
     J = _jacobian(h, x, transit, decay)
     entries = J[0, 1], J[1, 0], J[1, 1], J[2, 1], J[2, 2], J[3, 1], J[3, 2], J[3, 3]
     np.testing.assert_allclose(slopes, entries, rtol=1e-11, atol=1e-13)
@@ -67,7 +69,9 @@ def test_slopes_of_the_signal(log_v, log_q, epsilon):
         haemodynamics.bold(np.array([log_v]), np.array([log_q + 1j * STEP]), epsilon, 0.04).imag[0] / STEP,
         haemodynamics.bold(np.array([log_v]), np.array([log_q]), epsilon + 1j * STEP, 0.04).imag[0] / STEP,
     ]
-    np.testing.assert_allclose(np.ravel(haemodynamics.bold_slopes(np.array([log_v]), np.array([log_q]), epsilon, 0.04)), by_step, rtol=1e-12, atol=1e-13)
+    np.testing.assert_allclose(
+        np.ravel(haemodynamics.bold_slopes(np.array([log_v]), np.array([log_q]), epsilon, 0.04)), by_step, rtol=1e-12, atol=1e-13
+    )
 
 
 def test_rest_is_a_fixed_point_with_no_signal():

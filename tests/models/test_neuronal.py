@@ -56,7 +56,9 @@ def test_taylor_coefficients_are_the_derivatives_of_the_flow(seed, kappa):
 @given(seed=seeds)
 def test_at_rest_a_liquid_flow_has_the_coupling_of_its_bilinear_twin(seed):
     liquid, bilinear = _weights(seed, 1.3), _weights(seed)
-    for ours, theirs in zip(neuronal.taylor(liquid, np.zeros(3), np.zeros(2)), neuronal.taylor(bilinear, np.zeros(3), np.zeros(2)), strict=True):
+    for ours, theirs in zip(
+        neuronal.taylor(liquid, np.zeros(3), np.zeros(2)), neuronal.taylor(bilinear, np.zeros(3), np.zeros(2)), strict=True
+    ):
         np.testing.assert_allclose(ours, theirs, rtol=1e-14, atol=1e-14)
 
 
@@ -73,7 +75,9 @@ def test_network_and_its_slopes_agree(self_modulation):
     values = np.array([[0.0, 0.0], [1.0, 0.0], [0.4, -0.7]])
     entries = [("A", (-1, 0, 1)), ("A", (-1, 2, 2)), ("B", (1, 0, 2)), ("B", (0, 1, 1)), ("C", (-1, 2, 1)), ("-", (-1, -1, -1))]
     matrix, entry = np.array([e[0] for e in entries]), np.array([e[1] for e in entries])
-    row, column, coefficient = neuronal.network_slopes(weights, values, matrix, entry, "linear" if self_modulation == "spm" else self_modulation)
+    row, column, coefficient = neuronal.network_slopes(
+        weights, values, matrix, entry, "linear" if self_modulation == "spm" else self_modulation
+    )
     assert row[-1] == column[-1] == -1
     tolerance = 1e-3 if self_modulation == "spm" else 1e-8  # SPM's own difference is a few 1e-4 off the derivative
     for p, (kind, (k, i, j)) in enumerate(entries[:-1]):

@@ -19,7 +19,13 @@ def _case(neuronal, seed=0, kappa=1.5):
     )  # fmt: skip
     rng = np.random.default_rng(seed)
     theta = model.prior.mean + 0.1 * rng.standard_normal(len(model.prior.mean))
-    for name, value in {"A[V1->V5]": 0.6, "B[motion: V1->V5]": 0.5, "B[motion: V1->V1]": 0.4, "C[photic->V1]": 5.0, "C[motion->SPC]": 3.0}.items():
+    for name, value in {
+        "A[V1->V5]": 0.6,
+        "B[motion: V1->V5]": 0.5,
+        "B[motion: V1->V1]": 0.4,
+        "C[photic->V1]": 5.0,
+        "C[motion->SPC]": 3.0,
+    }.items():
         theta[model.prior.index(name)] = value
     if neuronal == "liquid":
         theta[-1] = np.log(kappa)

@@ -13,9 +13,7 @@ TRUTH = {
 
 
 def _model():
-    return lc.DCM(
-        REGIONS, INPUTS, [("V1", "V5"), ("V5", "V1"), ("V5", "SPC")], {"motion": [("V1", "V5")]}, [("photic", "V1")], flow="true"
-    )
+    return lc.DCM(REGIONS, INPUTS, [("V1", "V5"), ("V5", "V1"), ("V5", "SPC")], {"motion": [("V1", "V5")]}, [("photic", "V1")], flow="true")
 
 
 def _inputs(seed, n_scan=300, dt=2.0):

@@ -1,0 +1,155 @@
+"""A fit survives its file to the last bit, and nothing that is not a whole fit file is taken for one."""
+
+import json
+import zipfile
+
+import made
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import ltc_causal as lc
+from ltc_causal.core.result import Status
+from ltc_causal.io import archive
+from ltc_causal.io.archive import load, read_header, save
+
+
+def flat(value, path=""):
+    """Every leaf of a result by the path to it."""
+    if hasattr(value, "__dataclass_fields__"):
+        parts = {name: getattr(value, name) for name in value.__dataclass_fields__}
+    elif isinstance(value, dict):
+        parts = value
+    else:
+        return {path: value}
+    return {place: leaf for name, part in parts.items() for place, leaf in flat(part, f"{path}.{name}").items()}
+
+
+def assert_same(one, other):
+    left, right = flat(one), flat(other)
+    assert left.keys() == right.keys()
+    for place, value in left.items():
+        if isinstance(value, np.ndarray):
+            assert value.dtype == right[place].dtype and value.tobytes() == right[place].tobytes(), place
+        else:
+            assert type(value) is type(right[place]) and (value == right[place] or value != value), place
+
+
+@given(seed=st.integers(0, 10**6), neuronal=st.sampled_from(["bilinear", "liquid"]), status=st.sampled_from(Status), number=st.floats())
+def test_round_trip_is_exact(tmp_path_factory, seed, neuronal, status, number):
+    path = tmp_path_factory.mktemp("archive") / "some.fit"
+    fit = made.fit(neuronal, status, seed, free_energy=-10.0)
+    fit = type(fit)(**{**vars(fit), "free_energy": number, "gradient_norm": number, "seed": None if seed % 2 else seed})
+    save(fit, path)
+    assert_same(fit, load(path))
+
+
+def test_loaded_fit_answers_as_the_saved_one(tmp_path):
+    fit = made.fit("liquid")
+    save(fit, tmp_path / "a.fit")
+    loaded = load(tmp_path / "a.fit")
+    assert loaded.to_frame().equals(fit.to_frame())
+    assert np.array_equal(lc.predict(loaded, draws=5, seed=1).draws, lc.predict(fit, draws=5, seed=1).draws)
+
+
+def test_tags_come_back(tmp_path):
+    save(made.fit(), tmp_path / "a.fit", {"made_from": "abc"})
+    assert read_header(tmp_path / "a.fit")["tags"] == {"made_from": "abc"}
+
+
+def test_nothing_is_pickled(tmp_path):
+    save(made.fit(), tmp_path / "a.fit")
+    with np.load(tmp_path / "a.fit", allow_pickle=False) as members:
+        assert all(members[name].dtype.kind in "fb" for name in members.files if name != archive.HEADER)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    path = tmp_path_factory.mktemp("whole") / "a.fit"
+    save(made.fit(), path)
+    return path.read_bytes()
+
+
+@given(share=st.floats(0, 1, exclude_max=True))
+def test_truncated_file_is_refused(tmp_path_factory, whole, share):
+    path = tmp_path_factory.mktemp("cut") / "a.fit"
+    path.write_bytes(whole[: int(share * len(whole))])
+    with pytest.raises(lc.InputError, match="damaged, cut short"):
+        load(path)
+
+
+@given(place=st.floats(0, 1, exclude_max=True), change=st.integers(1, 255))
+def test_a_changed_byte_never_changes_a_number(tmp_path_factory, whole, place, change):
+    """It is refused, or it lay in what is not read (zip keeps time stamps and attributes twice)."""
+    path = tmp_path_factory.mktemp("bit") / "a.fit"
+    changed = bytearray(whole)
+    changed[int(place * len(whole))] ^= change
+    path.write_bytes(changed)
+    try:
+        assert_same(load(path), made.fit())
+    except lc.InputError:
+        pass
+
+
+def rewritten(path, **header):
+    """The same file under another header."""
+    with zipfile.ZipFile(path) as old:
+        parts = {name: old.read(name) for name in old.namelist()}
+    parts[archive.HEADER] = json.dumps(json.loads(parts[archive.HEADER]) | header).encode()
+    with zipfile.ZipFile(path, "w") as new:
+        for name, content in parts.items():
+            new.writestr(name, content)
+
+
+def test_newer_version_is_refused(tmp_path):
+    path = tmp_path / "a.fit"
+    save(made.fit(), path)
+    rewritten(path, version=archive.VERSION + 1, package="9.9")
+    with pytest.raises(lc.InputError, match=r"version 2 of the fit format .* up to 1: update ltc_causal .*9\.9"):
+        load(path)
+
+
+@pytest.mark.parametrize("header", [{"status": "SPLENDID"}, {"model": {"kind": "GLM"}}, {"parameters": ["a"]}, {"regions": None}])
+def test_nonsense_in_the_header_is_refused(tmp_path, header):
+    path = tmp_path / "a.fit"
+    save(made.fit(), path)
+    rewritten(path, **header)
+    with pytest.raises(lc.InputError, match="cannot be read as a fit"):
+        load(path)
+
+
+def test_foreign_files_are_refused(tmp_path):
+    text, arrays = tmp_path / "text.fit", tmp_path / "arrays.npz"
+    text.write_text("model,mean\nA,1\n")
+    np.savez(arrays, series=np.ones(3))
+    with pytest.raises(lc.InputError, match="damaged"):
+        load(text)
+    with pytest.raises(lc.InputError, match="not a fit that ltc_causal wrote"):
+        load(arrays)
+    with pytest.raises(lc.InputError, match="no fit file at"):
+        load(tmp_path / "absent.fit")
+
+
+def test_unknown_model_cannot_be_saved(tmp_path):
+    class Oracle:
+        pass
+
+    fit = made.fit()
+    with pytest.raises(lc.InputError, match="Oracle cannot be saved"):
+        save(type(fit)(**{**vars(fit), "model": Oracle()}), tmp_path / "a.fit")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_stopped_while_writing_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "a.fit"
+    save(made.fit(seed=1), path)
+    before = path.read_bytes()
+
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(archive.json, "dumps", stop)
+    with pytest.raises(KeyboardInterrupt):
+        save(made.fit(seed=2), path)
+    assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]

@@ -1,0 +1,128 @@
+"""The command line from end to end: what comes out, and one sentence with exit code 2 for everything that cannot be used."""
+
+import subprocess
+import sys
+import time
+from importlib.metadata import version
+
+import made
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from ltc_causal import cli
+from ltc_causal.experiments import runner
+
+
+def call(*arguments):
+    return CliRunner().invoke(cli.app, [str(argument) for argument in arguments])
+
+
+def refused(folder, config=made.CONFIG, **changes):
+    """The one sentence by which a study is refused; nothing may have been computed."""
+    result = call("run", made.write_study(folder, config, **changes), "--out", folder / "out")
+    assert result.exit_code == 2, result.output
+    lines = result.stderr.strip().splitlines()
+    assert len(lines) == 1 and lines[0].startswith("Error: ") and result.stdout == ""
+    assert not (folder / "out").exists()
+    return lines[0]
+
+
+def test_run_leaves_a_report_and_says_where(tmp_path):
+    result = call("run", made.write_study(tmp_path), "--out", tmp_path / "out")
+    assert result.exit_code == 0 and result.stdout == ""
+    assert "Fit of liquid: converged" in result.stderr and str(tmp_path / "out" / "report.html") in result.stderr.replace("\n", "")
+    assert (tmp_path / "out" / "report.html").stat().st_size > 100_000
+
+
+def test_unconverged_fit_is_exit_code_3_and_the_report_says_so(tmp_path):
+    config = made.CONFIG.replace("[causal]", "[fit]\nmax_iterations = 3\n\n[causal]")
+    result = call("run", made.write_study(tmp_path, config), "--out", tmp_path / "out", "--quiet")
+    assert result.exit_code == 3 and result.stderr.startswith("Not converged: bilinear, liquid; see ") and result.stdout == ""
+    assert "Not converged: bilinear and liquid." in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_stopped_run_says_how_to_go_on(tmp_path, monkeypatch):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(runner, "fit", stop)
+    result = call("run", made.write_study(tmp_path), "--out", tmp_path / "out", "--quiet")
+    assert result.exit_code == 130 and result.stderr == "Stopped; run the same command to go on.\n"
+
+
+def values(change):
+    """The signal of the study, changed."""
+    changed = made.data_fields()["values"].copy()
+    change(changed)
+    return changed
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"values": np.zeros((2, 2, 2))}, "TimeSeries.values must have shape (time, region), got shape (2, 2, 2)"),
+        ({"values": np.zeros((120, 3))}, "TimeSeries.regions must give 3 names"),
+        ({"inputs": np.zeros((1920, 3))}, "Inputs.names must give 3 names"),
+        ({"confounds": np.ones((119, 1))}, "Recording.confounds must have one row a scan (120), got 119 rows"),
+        ({"values": values(lambda y: y.__setitem__((7, 1), np.nan))}, "1 of its values are NaN or infinite, the first at index (7, 1)"),
+        ({"inputs": np.full((1920, 2), np.inf)}, "Inputs.values must be finite"),
+        ({"values": values(lambda y: y.__setitem__((slice(None), 0), 3.0))}, "The series of region(s) ['V1'] never changes"),
+        ({"values": made.data_fields()["values"][:9], "inputs": np.zeros((144, 2))}, "has 9 scans, but at least 10 are needed"),
+        ({"input_dt": 0.2}, "The inputs cover 384 s (1920 bins of 0.2 s) but the scans cover 240 s"),
+        ({"dt": 0.0}, "TimeSeries.dt must be a positive number of seconds, got 0.0"),
+        ({"regions": ["V1", "V3"]}, "Unknown region 'V5' in the recording"),
+        ({"input_names": ["photic", "motion"]}, "Unknown input 'attention' in the recording"),
+        ({"echo_time": 40.0}, "echo times lie below 0.1 s"),
+    ],
+)
+def test_bad_data_are_one_sentence(tmp_path, changes, said):
+    assert said in refused(tmp_path, **changes)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('[["V1", "V5"], ["V5", "V1"]]', '[["V1", "V6"]]', "Unknown target 'V6' in DCM intrinsic"),
+        ("{ attention =", "{ atention =", "Unknown input 'atention' in DCM modulatory: did you mean 'attention'?"),
+        ('driving = [["photic", "V1"]]', 'driving = [["phobic", "V1"]]', "Unknown source 'phobic' in DCM driving: did you mean 'photic'?"),
+        ('flow = "true"', 'flow = "slow"', "models.bilinear.flow"),
+        ('neuronal = "liquid"', 'neuronal = "liquid"\nflow = "bilinear"', "A liquid DCM is not bilinear"),
+        ("data.npz", "dta.npz", "There is no data file at"),
+        ("draws = 10", "drawz = 10", "the key 'drawz' is not known; did you mean 'draws'?"),
+    ],
+)
+def test_bad_settings_are_one_sentence(tmp_path, old, new, said):
+    assert said in refused(tmp_path, made.CONFIG.replace(old, new))
+
+
+def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path):
+    (tmp_path / "out").write_text("a file")
+    result = call("run", made.write_study(tmp_path), "--out", tmp_path / "out" / "deeper")
+    assert result.exit_code == 2 and "cannot be made" in result.stderr
+
+
+def test_version():
+    assert call("--version").stdout == f"ltc-causal {version('ltc_causal')}\n"
+
+
+def test_help_waits_for_no_heavy_library():
+    code = (
+        "import sys, ltc_causal.cli; print(sorted({'torch', 'matplotlib', 'numba', 'networkx', 'jinja2', 'pydantic'} & set(sys.modules)))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.stdout.strip() == "[]", result.stdout + result.stderr
+
+
+def test_ctrl_c_on_a_real_process(tmp_path):
+    """A study stopped by the signal itself, wherever it was: exit code 130, and no half-written file."""
+    import signal
+
+    path, out = made.write_study(tmp_path), tmp_path / "out"
+    process = subprocess.Popen([sys.executable, "-m", "ltc_causal.cli", "run", path, "--out", out], stderr=subprocess.PIPE, text=True)
+    while process.poll() is None and not (out / "run.log").exists():
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 130 and said.endswith("Stopped; run the same command to go on.\n")
+    assert not [file.name for file in out.iterdir() if file.name.startswith(".")]
