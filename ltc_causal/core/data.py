@@ -182,3 +182,11 @@ class Recording:
     def regions(self) -> tuple[str, ...]:
         """Names of the regions."""
         return self.series.regions
+
+    def select(self, regions: Sequence[str]) -> "Recording":
+        """The same run with the named regions only, in that order; raises `InputError` for an unknown one."""
+        if tuple(regions) == self.regions:
+            return self
+        columns = [known_name("region", region, self.regions, "the recording") for region in regions]
+        series = replace(self.series, values=self.series.values[:, columns], regions=tuple(regions))
+        return replace(self, series=series, delays=self.delays[columns])

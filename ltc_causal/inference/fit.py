@@ -37,6 +37,7 @@ def fit(model: Model, recording: Recording, method: VariationalLaplace | None = 
         )
     began = time.perf_counter()
     method = method or VariationalLaplace()
+    recording = recording.select(model.regions)
     features = model.features(recording)
     ascent = laplace.ascend(model, features, method, _start_mean(model, start))
     posterior = laplace.posterior(model, ascent)

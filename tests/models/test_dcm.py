@@ -145,3 +145,12 @@ def test_system_is_the_fitted_model():
         prediction = model.predict(theta, model.features(recording))[0]
         simulated = lc.simulate(model, theta, recording.inputs, dt=2.0, delays=recording.delays)
         assert np.abs(simulated.series.values - prediction).max() <= tolerance * np.abs(prediction).max()
+
+
+def test_a_model_of_some_of_the_recorded_regions_fits_those():
+    recording = _recording(regions=["PFC", "SPC", "V5", "V1"], delays=[0.25, 0.5, 1.0, 1.75])
+    fit = lc.fit(lc.DCM(**SETTINGS), recording)
+    same = lc.fit(lc.DCM(**SETTINGS), recording.select(REGIONS))
+    assert fit.recording.regions == tuple(REGIONS) and fit.residuals.shape == (40, 3)
+    np.testing.assert_array_equal(fit.recording.delays, [1.75, 1.0, 0.5])
+    np.testing.assert_array_equal(fit.posterior.mean, same.posterior.mean)
