@@ -25,6 +25,9 @@ if TYPE_CHECKING:  # for editors and type checkers; `_ON_FIRST_USE` says the sam
     from ltc_causal.inference.fit import fit
     from ltc_causal.inference.laplace import VariationalLaplace
     from ltc_causal.io.archive import load, save
+    from ltc_causal.io.spm.first_level import read_spm_inputs, read_voi
+    from ltc_causal.io.spm.read import read_spm
+    from ltc_causal.io.spm.write import write_spm
     from ltc_causal.models.dcm import DCM
     from ltc_causal.models.simulate import simulate
     from ltc_causal.reduction.linearise import Taylor, reduce_to_dcm
@@ -42,6 +45,10 @@ _ON_FIRST_USE = {
     "compare": "ltc_causal.group.model_selection",
     "save": "ltc_causal.io.archive",
     "load": "ltc_causal.io.archive",
+    "read_spm": "ltc_causal.io.spm.read",
+    "write_spm": "ltc_causal.io.spm.write",
+    "read_voi": "ltc_causal.io.spm.first_level",
+    "read_spm_inputs": "ltc_causal.io.spm.first_level",
 }
 
 __all__ = [
@@ -67,10 +74,14 @@ __all__ = [
     "fit",
     "load",
     "predict",
+    "read_spm",
+    "read_spm_inputs",
+    "read_voi",
     "reduce_to_dcm",
     "save",
     "simulate",
     "total_effect",
+    "write_spm",
 ]
 
 
