@@ -60,7 +60,7 @@ class GenerativeModel(Protocol):
         """Prediction, shape (time, region), and whether every state stayed finite and within bounds."""
         ...
 
-    def linearise(self, theta: Array, features: Features, differences: str = "exact") -> tuple[Array, Array, bool]:
+    def linearise(self, theta: Array, features: Features) -> tuple[Array, Array, bool]:
         """Prediction, its derivative of shape (time, region, parameter), and whether the integration was stable."""
         ...
 
