@@ -51,13 +51,13 @@ def predict(
         raise InputError(
             f"predict needs at least 2 draws and a probability between 0 and 1, got draws={draws!r}, probability={probability!r}."
         )
-    recording, model = fit.recording, fit.model
+    model = fit.model
+    recording = fit.recording.select(model.regions)
     inputs = model.prepared_inputs(recording.inputs)
     do = checked_interventions(do, model.regions, inputs.names, len(inputs.values), inputs.dt)
 
     system = model.system(fit.posterior.sample(draws, seed), recording.echo_time)
-    columns = [recording.regions.index(region) for region in model.regions]
-    reads = sample_bins(len(inputs.values), len(recording.series.values), recording.delays[columns], inputs.dt)
+    reads = sample_bins(len(inputs.values), len(recording.series.values), recording.delays, inputs.dt)
     means = _removed_means(recording.inputs, inputs)
     course = [under(segment, do, means, inputs.dt) for segment in segments(system, inputs, reads, window_edges(do, inputs.dt))]
     neuronal, observed, stable = run_segments(system, course, reads, inputs.dt)

@@ -17,7 +17,7 @@ from ltc_causal.causal.effects import total_effect
 from ltc_causal.causal.graph import causal_graph
 from ltc_causal.causal.intervened import checked_interventions
 from ltc_causal.causal.predict import predict
-from ltc_causal.core.data import Recording, TimeSeries
+from ltc_causal.core.data import Recording
 from ltc_causal.core.result import Effect, Fit, Prediction, Reduction, Status
 from ltc_causal.errors import InputError, known_name
 from ltc_causal.experiments.config import Config, Question
@@ -85,14 +85,9 @@ def read_data(config: Config) -> Recording:
         recording = {"attention": datasets.attention}[str(config.data.dataset)]()
     for name in config.structure.inputs:
         known_name("input", name, recording.inputs.names, "the recording (structure.inputs)")
-    return _with_regions(recording, config.structure.regions)
-
-
-def _with_regions(recording: Recording, regions: list[str]) -> Recording:
-    columns = [known_name("region", name, recording.regions, "the recording (structure.regions)") for name in regions]
-    series = recording.series
-    chosen = TimeSeries(series.values[:, columns], series.dt, tuple(regions), series.unit)
-    return Recording(chosen, recording.inputs, recording.confounds, recording.echo_time, np.asarray(recording.delays)[columns])
+    for name in config.structure.regions:
+        known_name("region", name, recording.regions, "the recording (structure.regions)")
+    return recording.select(config.structure.regions)
 
 
 def check_questions(config: Config, recording: Recording) -> None:

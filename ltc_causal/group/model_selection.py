@@ -100,8 +100,7 @@ def _same_data(one: Fit, other: Fit) -> bool:
 
 
 def _signal(recording: Recording, regions: Sequence[str]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    columns = [recording.regions.index(region) for region in regions]
-    return recording.series.values[:, columns], recording.confounds
+    return recording.select(regions).series.values, recording.confounds
 
 
 def _evidence(log_bayes_factor: float, name: str, first: str) -> str:

@@ -41,11 +41,11 @@ def fit(model: Model, recording: Recording, method: VariationalLaplace | None = 
     features = model.features(recording)
     ascent = laplace.ascend(model, features, method, _start_mean(model, start))
     posterior = laplace.posterior(model, ascent)
-    d = laplace.design(model, features)
     noise = Gaussian(tuple(model.regions), ascent.point.h, np.diag(ascent.log_precision_variance))
-    confounds = d.X @ np.linalg.lstsq(d.X, d.y - ascent.prediction, rcond=None)[0] / features.scale + _removed_mean(
-        model, recording, features
-    )
+    X = features.confounds
+    explained = X @ np.linalg.lstsq(X, features.values - ascent.prediction, rcond=None)[0] / features.scale
+    # What `features` subtracted before scaling is part of what the confounds explain.
+    confounds = explained + recording.series.values - features.values / features.scale
     return Fit(
         model, recording, posterior, ascent.free_energy, noise, ascent.prediction / features.scale, confounds, ascent.status, ascent.history,
         ascent.gradient_norm, time.perf_counter() - began,
@@ -65,9 +65,3 @@ def _start_mean(model: GenerativeModel, start: Gaussian | Fit | None) -> np.ndar
     for name in shared:
         mean[model.prior.index(name)] = given.mean[given.index(name)]
     return mean
-
-
-def _removed_mean(model, recording: Recording, features) -> np.ndarray:
-    """What `features` subtracted before scaling, shape (time, region): part of what the confounds explain."""
-    columns = [recording.regions.index(region) for region in model.regions]
-    return recording.series.values[:, columns] - features.values / features.scale

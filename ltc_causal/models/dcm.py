@@ -195,23 +195,18 @@ class DCM:
 
     # --- prediction -----------------------------------------------------------------------------------------------------------------
 
-    def prepared_inputs(self, inputs: Inputs, reference: Inputs | None = None) -> Inputs:
-        """The model's own inputs in its order; centred, if it says so, by the means of `reference` (the inputs themselves unless given)."""
+    def prepared_inputs(self, inputs: Inputs) -> Inputs:
+        """The model's own inputs in its order; each without its mean, if the model centres them."""
         chosen = inputs.select(self.inputs)
-        if not self.centre_inputs:
-            return chosen
-        means = (chosen if reference is None else reference.select(self.inputs)).values.mean(axis=0)
-        return replace(chosen, values=chosen.values - means)
+        return replace(chosen, values=chosen.values - chosen.values.mean(axis=0)) if self.centre_inputs else chosen
 
     def features(self, recording: Recording) -> Features:
         """The recording as the model predicts it: its own regions, mean removed, scaled to a range of at most 4; and the time plan."""
-        columns = [known_name("region", region, recording.regions, "the recording") for region in self.regions]
-        values = recording.series.values[:, columns]
-        values = values - values.mean(axis=0)
-        # Quarters beyond a range of 4 would overrun the balloon model's linear regime at SPM's priors.
+        recording = recording.select(self.regions)
+        values = recording.series.values - recording.series.values.mean(axis=0)
         scale = SIGNAL_RANGE / max(np.ptp(values), SIGNAL_RANGE)
         inputs = self.prepared_inputs(recording.inputs)
-        bins = sample_bins(len(inputs.values), len(values), recording.delays[columns], inputs.dt)
+        bins = sample_bins(len(inputs.values), len(values), recording.delays, inputs.dt)
         plan = Plan(cut_into_steps(inputs.values, inputs.dt, bins), recording.echo_time)
         return Features(values * scale, recording.confounds, scale, plan)
 

@@ -14,7 +14,7 @@ from scipy.special import ndtr
 
 from ltc_causal.core.data import Recording
 from ltc_causal.core.result import Fit, Status
-from ltc_causal.errors import InputError, known_name
+from ltc_causal.errors import InputError
 from ltc_causal.io.archive import package_version
 from ltc_causal.io.spm import parameters
 from ltc_causal.io.spm.interpret import OURS
@@ -73,10 +73,8 @@ def _parts(source: Any) -> tuple[DCM, Recording, Fit | None]:
         raise InputError(f"write_spm writes a Fit, a (model, recording) pair or what read_spm returned, got {type(source).__name__}.")
     if not isinstance(model, DCM) or model.neuronal != "bilinear":
         raise InputError("write_spm writes bilinear DCMs, which SPM can read, and no other model: fit one, or save the fit with save().")
-    columns = [known_name("region", region, recording.regions, "the recording") for region in model.regions]
-    series = replace(recording.series, values=recording.series.values[:, columns], regions=tuple(model.regions))
-    inputs = recording.inputs.select(model.inputs)
-    return model, replace(recording, series=series, inputs=inputs, delays=recording.delays[columns]), fit
+    recording = recording.select(model.regions)
+    return model, replace(recording, inputs=recording.inputs.select(model.inputs)), fit
 
 
 def _check_like(like: SpmDcm, model: DCM, recording: Recording) -> None:
