@@ -54,6 +54,11 @@ class GenerativeModel(Protocol):
     @property
     def noise(self) -> NoisePrior: ...
 
+    @property
+    def starts(self) -> Sequence[Array]:
+        """Parameter vectors to begin at; more than one where the free energy is known to have several maxima."""
+        ...
+
     def features(self, recording: Recording) -> Features: ...
 
     def predict(self, theta: Array, features: Features, differences: str = "exact") -> tuple[Array, bool]:

@@ -28,6 +28,8 @@ def fit(model: Model, recording: Recording, method: VariationalLaplace | None = 
     start : begin at this distribution's (or fit's) mean instead of the prior mean; parameters are matched by name, so that a liquid model
         can start from a bilinear one's fit
 
+    A model may have several starts of its own (`model.starts`); the ascent that ends at the highest free energy is returned.
+
     Raises `InputError` if the recording lacks a region or an input, or if the start shares no parameter with the model. A fit that did not
     converge is returned with the reason as its `status`.
     """
@@ -39,7 +41,8 @@ def fit(model: Model, recording: Recording, method: VariationalLaplace | None = 
     method = method or VariationalLaplace()
     recording = recording.select(model.regions)
     features = model.features(recording)
-    ascent = laplace.ascend(model, features, method, _start_mean(model, start))
+    ascents = [laplace.ascend(model, features, method, mean) for mean in _start_means(model, start)]
+    ascent = max(ascents, key=lambda one: one.free_energy)
     posterior = laplace.posterior(model, ascent)
     noise = Gaussian(tuple(model.regions), ascent.point.h, np.diag(ascent.log_precision_variance))
     X = features.confounds
@@ -52,16 +55,18 @@ def fit(model: Model, recording: Recording, method: VariationalLaplace | None = 
     )  # fmt: skip
 
 
-def _start_mean(model: GenerativeModel, start: Gaussian | Fit | None) -> np.ndarray | None:
+def _start_means(model: GenerativeModel, start: Gaussian | Fit | None) -> list[np.ndarray]:
+    """The model's own starts, each with what the given start knows in place of its own values; every one once."""
     if start is None:
-        return None
+        return list(model.starts)
     given = start.posterior if isinstance(start, Fit) else start
-    mean = model.prior.mean.copy()
     shared = [name for name in model.prior.names if name in given.names]
     if not shared:
         raise InputError(
             f"The start has none of the model's parameters ({list(model.prior.names[:3])}, ...): start from a fit of a related model."
         )
-    for name in shared:
-        mean[model.prior.index(name)] = given.mean[given.index(name)]
-    return mean
+    means = [mean.copy() for mean in model.starts]
+    for mean in means:
+        for name in shared:
+            mean[model.prior.index(name)] = given.mean[given.index(name)]
+    return list({mean.tobytes(): mean for mean in means}.values())

@@ -103,10 +103,9 @@ def design(model: GenerativeModel, features: Features) -> Design:
     return Design(features.values, np.ascontiguousarray(X @ V), g, np.linalg.inv(model.prior.cov[np.ix_(free, free)]), model.noise)
 
 
-def start(model: GenerativeModel, design: Design, start_mean: Array | None) -> Point:
-    """At the prior mean unless a start is given; confounds at their least-squares fit to the data."""
-    free = model.prior.free
-    p = np.zeros(int(free.sum())) if start_mean is None else (start_mean - model.prior.mean)[free]
+def start(model: GenerativeModel, design: Design, mean: Array) -> Point:
+    """At a parameter vector, confounds at their least-squares fit to the data."""
+    p = (mean - model.prior.mean)[model.prior.free]
     beta = np.linalg.lstsq(design.X, design.y, rcond=None)[0]
     return Point(p, beta, np.full(design.y.shape[1], design.noise.mean))
 
@@ -233,7 +232,7 @@ def moved(point: Point, step: Array) -> Point:
     return point._replace(p=point.p + step[:P], beta=point.beta + step[P:].reshape(point.beta.T.shape).T)
 
 
-def ascend(model: GenerativeModel, features: Features, method: VariationalLaplace, start_mean: Array | None = None) -> Ascent:
+def ascend(model: GenerativeModel, features: Features, method: VariationalLaplace, start_mean: Array) -> Ascent:
     """The loop: predict and differentiate, estimate the noise, keep or go back, step."""
     d = design(model, features)
     n_time = len(d.y)

@@ -151,6 +151,16 @@ class DCM:
         """Prior of the log-precision of each region's noise."""
         return priors.NOISE
 
+    @property
+    def starts(self) -> tuple[NDArray, ...]:
+        """The prior mean, and for a liquid model also with strong saturation, since the free energy has a maximum on either side."""
+        mean = self.prior.mean
+        if self.neuronal != "liquid":
+            return (mean,)
+        saturated = mean.copy()
+        saturated[self.prior.index("log_kappa")] = priors.SATURATED_START
+        return mean, saturated
+
     def weights(self, theta: NDArray) -> Weights:
         """The neuronal parameters as matrices; theta of shape (parameter,), real or complex."""
         n, m = len(self.regions), len(self.inputs)

@@ -12,4 +12,7 @@ DRIVING = (0.0, 1.0)
 HAEMODYNAMIC = (0.0, 1.0 / 256.0)  # transit, decay and epsilon, as log-deviations
 # log kappa: synapses that saturate mildly over the usual range of activity; kappa -> 0 is the bilinear DCM.
 SATURATION = (-1.2039728043259361, 1.0)  # log 0.3
+# Where an ascent begins besides the prior mean: at little saturation the gradient in log kappa vanishes, so that from there a strongly
+# saturating solution is never found.
+SATURATED_START = 2.302585092994046  # log 10
 NOISE = NoisePrior(mean=6.0, variance=1.0 / 128.0)

@@ -19,6 +19,10 @@ class LinearModel:
     noise: NoisePrior
     regions: tuple[str, ...] = field(default=("a", "b"))
 
+    @property
+    def starts(self):
+        return (self.prior.mean,)
+
     def features(self, recording):
         return Features(recording.series.values, recording.confounds, 1.0, None)
 
