@@ -9,7 +9,7 @@ BIN := .venv/bin
 help:
 	@echo "make demo       fit the bundled recording; figures, tables and report.html go to demo-output/"
 	@echo "make test       run the tests (minutes)"
-	@echo "make test-slow  run the tests that take long"
+	@echo "make test-slow  run all tests, those too that take long"
 	@echo "make bench      time the fits"
 	@echo "make lint       style, types and layers"
 	@echo "make format     let ruff put the style right"
@@ -22,7 +22,7 @@ test: .venv/test.stamp
 	$(BIN)/python -m pytest
 
 test-slow: .venv/test.stamp
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m ""
 
 bench: .venv/test.stamp
 	$(BIN)/python -m pytest tests/benchmarks -m "" --benchmark-enable --benchmark-only
