@@ -14,6 +14,7 @@ from ltc_causal.core.coupling import Coupling
 from ltc_causal.core.data import Inputs, Recording, TimeSeries
 from ltc_causal.core.gaussian import Gaussian
 from ltc_causal.core.intervention import Clamp, Cut, SetInput
+from ltc_causal.core.model import NoisePrior
 from ltc_causal.core.result import Fit, Prediction, Reduction, Status
 from ltc_causal.errors import InputError
 
@@ -60,6 +61,7 @@ __all__ = [
     "Gaussian",
     "InputError",
     "Inputs",
+    "NoisePrior",
     "Prediction",
     "Recording",
     "Reduction",

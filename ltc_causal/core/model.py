@@ -89,8 +89,9 @@ class HasCoupling(Protocol):
 class DynamicalSystem(Protocol):
     """A model at given parameters, as simulation and interventions see it. Everything is vectorised over draws (last axis).
 
-    Neuronal states x have shape (region, draw), inputs u (input,). An observed system also carries observation states h of shape
-    (state, region, draw): the haemodynamics. An intervention acts on x and never on h.
+    Neuronal states x have shape (unit, draw), the regions' activities first and after them whatever other populations the model has, as many
+    for each region; inputs u have shape (input,). An observed system also carries observation states h of shape (state, region, draw): the
+    haemodynamics. An intervention acts on x and never on h.
     """
 
     regions: tuple[str, ...]
@@ -102,7 +103,7 @@ class DynamicalSystem(Protocol):
         ...
 
     def flow(self, x: Array, u: Array) -> Array:
-        """dx/dt, shape (region, draw), in 1/s."""
+        """dx/dt, shape (unit, draw), in 1/s."""
         ...
 
     def observation_flow(self, h: Array, x: Array) -> Array:

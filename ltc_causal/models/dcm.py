@@ -7,26 +7,31 @@ Lives here: the model, its parameters by name, its prediction. Does not live her
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ltc_causal.core.coupling import Connections, Coupling, connection_mask, edge_name
+from ltc_causal.core.coupling import Connections, Coupling, connection_mask
 from ltc_causal.core.data import Inputs, Recording
 from ltc_causal.core.gaussian import Gaussian
 from ltc_causal.core.model import Features, NoisePrior
-from ltc_causal.errors import InputError, known_name, one_of, read_only, unique_names
-from ltc_causal.models import haemodynamics, neuronal, priors, true_flow
+from ltc_causal.errors import InputError, known_name, one_of, positive, read_only, unique_names
+from ltc_causal.models import haemodynamics, neuronal, priors, spm_nonlinear, true_flow
 from ltc_causal.models.neuronal import Weights
+from ltc_causal.models.parameters import SYNAPTIC, Layout
 from ltc_causal.models.system import DCMSystem
+from ltc_causal.models.taylor import taylor
 from ltc_causal.numerics import cascade
 from ltc_causal.numerics.schedule import Steps, cut_into_steps, sample_bins
 
 SIGNAL_RANGE = 4.0  # SPM scales the data so that their range is at most this
-FLOWS = ("bilinear", "true")
+FLOWS = {"bilinear": ("bilinear", "true"), "two_state": ("bilinear", "true"), "nonlinear": ("true", "spm"), "liquid": ("true",)}
+GATED = ("nonlinear", "liquid")
+KINDS = {"bilinear": "Bilinear DCM", "nonlinear": "Nonlinear DCM", "two_state": "Two-state DCM", "liquid": "Liquid DCM"}
+HOW = {"bilinear": "by its expansion about rest", "true": "by its true flow", "spm": "by SPM's scheme for nonlinear models"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,22 +51,35 @@ class DCM:
         self-connection besides
     modulatory : for each input, the connections that it changes (B); a pair (V1, V1) is the self-connection. As an array: (input, target, source)
     driving : what each input drives (C), as (input, region) pairs or a boolean array (region, input)
-    neuronal : "bilinear" (Friston et al. 2003), or "liquid": saturating synapses with one kappa, estimated (see `neuronal`)
-    flow : "bilinear" replaces the whole flow by its expansion about rest and integrates that exactly, as SPM does; "true" integrates the
-        flow as stated. None is "bilinear" for a bilinear model; a liquid model has only the true flow
+    gating : for each region, the connections that its activity changes (D), as `modulatory`; nonlinear and liquid models have it
+    neuronal : "bilinear", "nonlinear", "two_state" or "liquid" (see `neuronal` for the equations and their sources)
+    flow : "bilinear" replaces the whole flow by its expansion about rest and integrates that exactly, as SPM does (bilinear and two-state
+        models, and their default); "true" integrates the flow as stated (every model); "spm" is SPM's scheme for nonlinear models, which is
+        not the flow that they state: for comparison with SPM, and fitted with VariationalLaplace(differences="spm")
     centre_inputs : subtract each input's mean (SPM's `options.centre`), so that A is the coupling at the mean input
+    prior : {connection: (mean, sd)} for what differs from the usual prior; a connection by its name as in `model.prior.names`, or, for A and
+        C, as a (source, target) pair; an sd of 0 fixes it. Or a Gaussian over all parameters. After birth the attribute is that Gaussian
+    noise : prior of each region's noise log-precision, in the units of the scaled signal
+    signal_range : the signal is scaled down if its range over all regions exceeds this, as SPM does (4); None for no scaling
+    per_edge : which of "kappa", "tau", "lambda" each connection of a liquid model has of its own; by default all share one kappa
 
-    Parameters are on SPM's scale (a self-connection of a is a decay of -exp(a)/2 Hz; C is in sixteenths of Hz); `coupling` gives Hz.
+    Parameters are on SPM's scale (a self-connection of a is a decay of -exp(a)/2 Hz; C is in sixteenths of Hz; the connections of a two-state
+    model are logarithms); `coupling` gives Hz.
     """
 
     regions: Sequence[str]
     inputs: Sequence[str]
-    intrinsic: Any = ()  # these three are boolean arrays from birth on
+    intrinsic: Any = ()  # these four are boolean arrays from birth on
     modulatory: Any = field(default_factory=dict)
     driving: Any = ()
+    gating: Any = field(default_factory=dict)
     neuronal: str = "bilinear"
     flow: str | None = None
     centre_inputs: bool = False
+    prior: Any = None  # a Gaussian from birth on
+    noise: NoisePrior = priors.NOISE
+    signal_range: float | None = SIGNAL_RANGE
+    per_edge: Sequence[str] = ()
 
     def __post_init__(self):
         regions, inputs = unique_names("DCM regions", self.regions), unique_names("DCM inputs", self.inputs)
@@ -70,41 +88,111 @@ class DCM:
         if set(regions) & set(inputs):
             raise InputError(f"{sorted(set(regions) & set(inputs))} name both a region and an input of the DCM: rename one of them.")
         one_of("DCM neuronal", self.neuronal, neuronal.NEURONAL)
-        flow = self.flow or ("bilinear" if self.neuronal == "bilinear" else "true")
-        one_of("DCM flow", flow, FLOWS)
-        if self.neuronal == "liquid" and flow != "true":
-            raise InputError("A liquid DCM is not bilinear, so it has only flow='true': leave flow out.")
+        flow = self.flow or FLOWS[self.neuronal][0]
+        if flow not in FLOWS[self.neuronal]:
+            allowed = " or ".join(f"flow={name!r}" for name in FLOWS[self.neuronal])
+            raise InputError(f"DCM flow must be one that a {self.neuronal} model has, got {flow!r}: it has only {allowed}.")
         intrinsic = connection_mask("DCM intrinsic", self.intrinsic, regions, regions)
         np.fill_diagonal(intrinsic, True)
         values = {
             "regions": regions, "inputs": inputs, "flow": flow, "intrinsic": read_only(intrinsic),
-            "modulatory": read_only(_modulatory_mask(self.modulatory, inputs, regions)),
+            "modulatory": read_only(_mask_by_name("DCM modulatory", "input", self.modulatory, inputs, regions)),
             "driving": read_only(connection_mask("DCM driving", self.driving, inputs, regions)),
+            "gating": read_only(_mask_by_name("DCM gating", "region", self.gating, regions, regions)),
+            "per_edge": unique_names("DCM per_edge", self.per_edge),
         }  # fmt: skip
         for name, value in values.items():
             object.__setattr__(self, name, value)
+        self._check_kind()
+        if self.signal_range is not None:
+            object.__setattr__(self, "signal_range", positive("DCM signal_range", self.signal_range, "percent, or None for no scaling"))
+        stated = self.prior if isinstance(self.prior, Gaussian) else dict(self.prior or {})
+        object.__setattr__(self, "_stated", stated)
+        object.__setattr__(self, "prior", self._layout.stated_prior(stated))
+
+    def _check_kind(self) -> None:
+        """Connections and options that the kind of model cannot have."""
         if not (self.driving.any() or self.modulatory.any()):
             raise InputError("No input of the DCM drives or modulates anything, so it predicts a flat signal: give `driving` connections.")
+        if self.gating.any() and self.neuronal not in GATED:
+            raise InputError(f"DCM gating needs neuronal='nonlinear' or 'liquid', and this model is {self.neuronal}: change one of them.")
+        for name in self.per_edge:
+            one_of("DCM per_edge", name, tuple(SYNAPTIC))
+        if self.per_edge and self.neuronal != "liquid":
+            raise InputError(f"DCM per_edge is for the synapses of a liquid model, and this one is {self.neuronal}: leave it out.")
+        if self.neuronal == "two_state" and (lost := np.argwhere(self.modulatory & ~self.intrinsic)).size:
+            k, i, j = lost[0]
+            raise InputError(
+                f"In a two-state DCM an input scales a connection that exists, but {self.inputs[k]!r} modulates {self.regions[j]!r} -> "
+                f"{self.regions[i]!r}, which is not intrinsic: add it to `intrinsic`."
+            )
+
+    @cached_property
+    def _layout(self) -> Layout:
+        masks = {"A": self.intrinsic, "B": self.modulatory, "C": self.driving, "D": self.gating}
+        return Layout(tuple(self.regions), tuple(self.inputs), masks, self.neuronal, tuple(self.per_edge))
 
     # --- in words -------------------------------------------------------------------------------------------------------------------
 
     def describe(self) -> str:
         """One line: kind, regions, inputs, number of free parameters."""
-        kind = {"bilinear": "Bilinear DCM", "liquid": "Liquid DCM"}[self.neuronal]
-        how = "integrated by its expansion about rest" if self.flow == "bilinear" else "integrated by its true flow"
-        return f"{kind} of {', '.join(self.regions)} with inputs {', '.join(self.inputs)}; {int(self.prior.free.sum())} parameters, {how}."
+        count = f"{int(self.prior.free.sum())} parameters"
+        return f"{KINDS[self.neuronal]} of {', '.join(self.regions)} with inputs {', '.join(self.inputs)}; {count}, integrated {HOW[str(self.flow)]}."
 
-    def with_neuronal(self, kind: str) -> "DCM":
-        """The same connections under another neuronal model ("bilinear" or "liquid"), by its true flow."""
-        return replace(self, neuronal=kind, flow="true")
+    def with_neuronal(self, kind: str, per_edge: Sequence[str] = ()) -> "DCM":
+        """The same connections under another neuronal model, by its true flow; what was stated of the prior goes with them.
+
+        Raises `InputError` if the model gates and the other kind cannot, or if a prior was stated on a scale that the other does not have.
+        """
+        stated = self._stated  # pyright: ignore[reportAttributeAccessIssue]
+        if isinstance(stated, Gaussian) or (stated and "two_state" in (kind, self.neuronal) and kind != self.neuronal):
+            raise InputError(
+                f"This DCM's prior is stated on the scale of a {self.neuronal} model: build the {kind} DCM with a prior of its own."
+            )
+        other = replace(self, neuronal=kind, flow="true", prior=None, per_edge=per_edge)
+        kept = {key: value for key, value in stated.items() if other._layout.parameter_name(key) in other.prior.names}
+        return replace(other, prior=kept) if kept else other
 
     def with_flow(self, flow: str) -> "DCM":
-        """The same model integrated another way ("bilinear" or "true")."""
+        """The same model integrated another way ("bilinear", "true" or "spm")."""
         return replace(self, flow=flow)
+
+    def with_principal_modes(self, recording: Recording, count: int = 8) -> "DCM":
+        """The same model with A's prior confined to the signal's principal modes, SPM's way with more than 8 regions.
+
+        count : how many modes V of the signal (confounds removed) are kept. The prior covariance S of A, of shape (region^2, region^2),
+            becomes P S P with P = VV' (x) VV'; like SPM's, it gives variance to connections that the model does not have, which are left out.
+        """
+        n = len(self.regions)
+        if not 1 <= count <= n:
+            raise InputError(f"with_principal_modes(count) must lie between 1 and the number of regions ({n}), got {count!r}.")
+        series = recording.select(self.regions)
+        X = series.confounds
+        signal = series.series.values - X @ np.linalg.lstsq(X, series.series.values, rcond=None)[0]
+        V = np.linalg.svd(signal, full_matrices=False)[2][:count].T
+        P = np.kron(V @ V.T, V @ V.T)
+        own = [p for p, (matrix, _) in enumerate(self._layout.edges) if matrix == "A"]
+        flat = [j * n + i for matrix, (_, i, j) in self._layout.edges if matrix == "A"]
+        S = np.zeros((n * n, n * n))
+        S[np.ix_(flat, flat)] = self.prior.cov[np.ix_(own, own)]
+        cov = self.prior.cov.copy()
+        cov[np.ix_(own, own)] = (P @ S @ P)[np.ix_(flat, flat)]
+        return replace(self, prior=Gaussian(self.prior.names, self.prior.mean, cov))
+
+    @property
+    def approximation(self) -> "DCM | None":
+        """The bilinear expansion of a model that is integrated by its true flow, over the same parameters; None where there is none."""
+        return self.with_flow("bilinear") if self.flow == "true" and "bilinear" in FLOWS[self.neuronal] else None
 
     def to_spec(self) -> dict[str, Any]:
         """The model as plain JSON values; `DCM.from_spec` reads it."""
-        return {f.name: _plain(getattr(self, f.name)) for f in fields(self)}
+        stated = self._stated  # pyright: ignore[reportAttributeAccessIssue]
+        if isinstance(stated, Gaussian):
+            prior: Any = {"mean": stated.mean.tolist(), "cov": stated.cov.tolist()}
+        else:
+            prior = [[self._layout.parameter_name(key), *map(float, value)] for key, value in stated.items()]
+        plain = {f.name: _plain(getattr(self, f.name)) for f in fields(self) if f.name not in ("prior", "noise")}
+        return {**plain, "prior": prior, "noise": asdict(self.noise)}
 
     @classmethod
     def from_spec(cls, spec: Mapping[str, Any]) -> "DCM":
@@ -112,91 +200,58 @@ class DCM:
         known = [f.name for f in fields(cls)]
         for name in spec:
             known_name("DCM field", name, known, "the model specification")
-        arrays = {name: np.array(spec[name], dtype=bool) for name in ("intrinsic", "modulatory", "driving")}
-        return cls(**{**spec, **arrays})
+        values = dict(spec)
+        for name in ("intrinsic", "modulatory", "driving", "gating"):
+            if name in values:
+                values[name] = np.array(values[name], dtype=bool)
+        if "noise" in values:
+            values["noise"] = NoisePrior(**values["noise"])
+        prior = values.pop("prior", [])
+        if isinstance(prior, Mapping):
+            names = cls(**values).prior.names
+            return cls(**values, prior=Gaussian(names, np.array(prior["mean"]), np.array(prior["cov"])))
+        return cls(**values, prior={name: (mean, sd) for name, mean, sd in prior})
 
     # --- parameters -----------------------------------------------------------------------------------------------------------------
 
-    @cached_property
-    def _edges(self) -> list[tuple[str, tuple[int, int, int]]]:
-        """Matrix and (input or -1, target, source) of every connection, in SPM's order (A, B, C, each column by column)."""
-        edges = [("A", (-1, i, j)) for j, i in np.argwhere(self.intrinsic.T)]
-        edges += [("B", (k, i, j)) for k, j, i in np.argwhere(self.modulatory.transpose(0, 2, 1))]
-        edges += [("C", (-1, i, k)) for k, i in np.argwhere(self.driving.T)]
-        return [(matrix, (int(k), int(i), int(j))) for matrix, (k, i, j) in edges]
-
-    @cached_property
+    @property
     def edge_names(self) -> tuple[str, ...]:
         """Names of the connections, in the order of `edge_values` and of the first parameters."""
-        names = []
-        for matrix, (k, i, j) in self._edges:
-            source = self.inputs[j] if matrix == "C" else self.regions[j]
-            names.append(edge_name(matrix, source, self.regions[i], self.inputs[k] if matrix == "B" else ""))
-        return tuple(names)
-
-    @cached_property
-    def prior(self) -> Gaussian:
-        """Over connections, then transit of each region, decay, epsilon, and log_kappa of a liquid model."""
-        of_matrix = {"A": priors.INTRINSIC, "B": priors.MODULATORY, "C": priors.DRIVING}
-        entries = [(name, of_matrix[name[0]]) for name in self.edge_names]
-        entries += [(name, priors.HAEMODYNAMIC) for name in (*(f"transit[{region}]" for region in self.regions), "decay", "epsilon")]
-        if self.neuronal == "liquid":
-            entries.append(("log_kappa", priors.SATURATION))
-        names, moments = zip(*entries, strict=True)
-        mean, variance = np.array(moments).T
-        return Gaussian(names, mean, np.diag(variance))
-
-    @property
-    def noise(self) -> NoisePrior:
-        """Prior of the log-precision of each region's noise."""
-        return priors.NOISE
+        return self._layout.edge_names
 
     @property
     def starts(self) -> tuple[NDArray, ...]:
         """The prior mean, and for a liquid model also with strong saturation, since the free energy has a maximum on either side."""
         mean = self.prior.mean
-        if self.neuronal != "liquid":
+        saturating = np.array([name.startswith("log_kappa") for name in self.prior.names]) & self.prior.free
+        if not saturating.any():
             return (mean,)
-        saturated = mean.copy()
-        saturated[self.prior.index("log_kappa")] = priors.SATURATED_START
-        return mean, saturated
+        return mean, np.where(saturating, priors.SATURATED_START, mean)
 
     def weights(self, theta: NDArray) -> Weights:
         """The neuronal parameters as matrices; theta of shape (parameter,), real or complex."""
-        n, m = len(self.regions), len(self.inputs)
-        A, B, C = (np.zeros(shape, dtype=theta.dtype) for shape in ((n, n), (m, n, n), (n, m)))
-        for value, (matrix, (k, i, j)) in zip(theta, self._edges, strict=False):
-            if matrix == "A":
-                A[i, j] = value
-            elif matrix == "B":
-                B[k, i, j] = value
-            else:
-                C[i, j] = value
-        return Weights(A, B, C, np.exp(theta[-1]) if self.neuronal == "liquid" else 0.0)
+        return self._layout.weights(theta)
 
     def haemodynamic_parameters(self, theta: NDArray) -> tuple[NDArray, Any, Any]:
         """Transit (..., region), decay and epsilon (...) of theta (..., parameter)."""
-        first = len(self._edges)
-        n = len(self.regions)
-        return theta[..., first : first + n], theta[..., first + n], theta[..., first + n + 1]
+        return self._layout.haemodynamics(theta)
 
     # --- coupling -------------------------------------------------------------------------------------------------------------------
 
     @property
-    def self_modulation(self) -> str:
-        """How this model's flow lets an input act on a self-connection (see `neuronal.network`)."""
+    def modulation(self) -> str:
+        """How this model's flow lets an input act inside an exponential (see `neuronal.network`)."""
         return "linear" if self.flow == "bilinear" else "log"
 
     def _taylor(self, theta: NDArray, state: NDArray | None, inputs: NDArray | None) -> tuple[NDArray, ...]:
         x = np.zeros(len(self.regions)) if state is None else np.asarray(state, dtype=float)
         u = np.zeros(len(self.inputs)) if inputs is None else np.asarray(inputs, dtype=float)
-        return neuronal.taylor(self.weights(theta), x, u, self.self_modulation)
+        return taylor(self.weights(theta), x, u, self.modulation)
 
     def edge_values(self, theta: NDArray, state: NDArray | None = None, inputs: NDArray | None = None) -> NDArray:
         """Taylor coefficients of the connections in Hz at an operating point (rest unless given), in the order of `edge_names`."""
-        A, B, C, _ = self._taylor(theta, state, inputs)
-        of_matrix = {"A": lambda k, i, j: A[i, j], "B": lambda k, i, j: B[k, i, j], "C": lambda k, i, j: C[i, j]}
-        return np.array([of_matrix[matrix](*entry) for matrix, entry in self._edges])
+        matrices = dict(zip("ABCD", self._taylor(theta, state, inputs), strict=True))
+        return np.array([matrices[matrix][(k, i, j) if matrix in "BD" else (i, j)] for matrix, (k, i, j) in self._layout.edges])
 
     def coupling(self, theta: NDArray, state: NDArray | None = None, inputs: NDArray | None = None) -> Coupling:
         """A, B, C, D in Hz at an operating point (rest unless given)."""
@@ -210,73 +265,74 @@ class DCM:
         chosen = inputs.select(self.inputs)
         return replace(chosen, values=chosen.values - chosen.values.mean(axis=0)) if self.centre_inputs else chosen
 
-    def features(self, recording: Recording) -> Features:
-        """The recording as the model predicts it: its own regions, mean removed, scaled to a range of at most 4; and the time plan."""
+    def features(self, recording: Recording, scale: float | None = None) -> Features:
+        """The recording as the model predicts it: its own regions, mean removed, scaled to a range of at most `signal_range`; and the plan.
+
+        scale : the factor, where sessions of one subject must share it
+        """
         recording = recording.select(self.regions)
         values = recording.series.values - recording.series.values.mean(axis=0)
-        scale = SIGNAL_RANGE / max(np.ptp(values), SIGNAL_RANGE)
+        if scale is None:
+            scale = 1.0 if self.signal_range is None else float(self.signal_range / max(np.ptp(values), self.signal_range))
         inputs = self.prepared_inputs(recording.inputs)
         bins = sample_bins(len(inputs.values), len(values), recording.delays, inputs.dt)
-        plan = Plan(cut_into_steps(inputs.values, inputs.dt, bins), recording.echo_time)
-        return Features(values * scale, recording.confounds, scale, plan)
+        return Features(
+            values * scale, recording.confounds, scale, Plan(self._steps(inputs, bins, recording.series.dt), recording.echo_time)
+        )
+
+    def _steps(self, inputs: Inputs, bins: NDArray[np.int64], dt: float) -> Steps:
+        moments = None
+        if self.flow == "spm":
+            moments = spm_nonlinear.refresh_bins(len(inputs.values), len(bins), dt, bins[0, 0])
+        return cut_into_steps(inputs.values, inputs.dt, bins, moments)
 
     def predict(self, theta: NDArray, features: Features, differences: str = "exact") -> tuple[NDArray, bool]:
         """BOLD in percent, shape (time, region), and whether the integration stayed within bounds.
 
-        differences : "spm" expands the flow about rest by forward differences (flow="bilinear" only), as SPM does
+        differences : "spm" expands the flow about rest by forward differences, as SPM does (no part in flow="true")
         """
-        plan = features.plan
+        plan, weights = features.plan, self.weights(theta)
         transit, decay, epsilon = self.haemodynamic_parameters(theta)
         if self.flow == "true":
-            h, stable = true_flow.course(self.weights(theta), transit, decay, plan.steps)
+            h, stable = true_flow.course(weights, transit, decay, plan.steps)
+        elif self.flow == "spm":
+            h, stable = spm_nonlinear.course(weights, transit, decay, plan.steps)
         else:
-            N = neuronal.network(self.weights(theta), plan.steps.values, "spm" if differences == "spm" else "linear")
+            N = neuronal.network(weights, plan.steps.values, "spm" if differences == "spm" else "linear")
             h, stable = cascade.course(N, haemodynamics.rest_expansion(transit, decay, differences), plan.steps, haemodynamics.VOLUME)
         return haemodynamics.bold(h[..., 0], h[..., 1], epsilon, plan.echo_time), stable
 
     def linearise(self, theta: NDArray, features: Features) -> tuple[NDArray, NDArray, bool]:
-        """`predict`, and its exact derivative in the free parameters, shape (time, region, free parameter)."""
-        plan, free = features.plan, self.prior.free
+        """`predict`, and its exact derivative in the free parameters, shape (time, region, free parameter).
+
+        Raises `InputError` for flow="spm", which has differences only.
+        """
+        if self.flow == "spm":
+            raise InputError('flow="spm" imitates SPM and has no exact derivatives: fit it with VariationalLaplace(differences="spm").')
+        plan, weights = features.plan, self.weights(theta)
         transit, decay, epsilon = self.haemodynamic_parameters(theta)
-        weights = self.weights(theta)
-        row, column, coefficient = neuronal.network_slopes(weights, plan.steps.values, *self._moved, self.self_modulation)
+        moves = self._layout.moves(weights, plan.steps.values, self.prior.free, self.modulation)
         if self.flow == "true":
-            h, dh, stable = true_flow.course_and_tangents(
-                weights, transit, decay, row, column, coefficient, self._chain, self._kappa, plan.steps
-            )
+            h, dh, stable = true_flow.course_and_tangents(weights, transit, decay, moves, plan.steps)
         else:
             N = neuronal.network(weights, plan.steps.values, "linear")
             H = haemodynamics.rest_expansion(transit, decay)
             dH = haemodynamics.rest_expansion_derivatives(H)
-            h, dh, stable = cascade.course_and_tangents(N, H, dH, row, column, coefficient, self._chain, plan.steps, haemodynamics.VOLUME)
+            h, dh, stable = cascade.course_and_tangents(
+                N, H, dH, moves.row, moves.column, moves.coefficient, moves.chain, plan.steps, haemodynamics.VOLUME
+            )
         log_v, log_q = h[..., 0], h[..., 1]
         by_v, by_q, by_epsilon = haemodynamics.bold_slopes(log_v, log_q, epsilon, plan.echo_time)
         jacobian = by_v[..., None] * dh[:, :, 0] + by_q[..., None] * dh[:, :, 1]
-        names = [name for name, is_free in zip(self.prior.names, free, strict=True) if is_free]
-        if "epsilon" in names:
-            jacobian[..., names.index("epsilon")] = by_epsilon
+        if self._epsilon >= 0:
+            jacobian[..., self._epsilon] = by_epsilon
         return haemodynamics.bold(log_v, log_q, epsilon, plan.echo_time), jacobian, stable
 
     @cached_property
-    def _moved(self) -> tuple[NDArray, NDArray]:
-        """Matrix and entry of each free parameter, for `neuronal.network_slopes`."""
-        entries = self._edges + [("-", (-1, -1, -1))] * (len(self.prior.names) - len(self._edges))
-        entries = [entry for entry, free in zip(entries, self.prior.free, strict=True) if free]
-        return np.array([matrix for matrix, _ in entries]), np.array([entry for _, entry in entries])
-
-    @cached_property
-    def _chain(self) -> NDArray[np.int64]:
-        """For each free parameter the region whose transit it is, the number of regions for decay, -1 otherwise."""
-        n, first = len(self.regions), len(self._edges)
-        chain = np.full(len(self.prior.names), -1)
-        chain[first : first + n + 1] = np.arange(n + 1)
-        return chain[self.prior.free]
-
-    @cached_property
-    def _kappa(self) -> int:
-        """Position of log_kappa among the free parameters, -1 if it is not one."""
-        names = [name for name, free in zip(self.prior.names, self.prior.free, strict=True) if free]
-        return names.index("log_kappa") if "log_kappa" in names else -1
+    def _epsilon(self) -> int:
+        """Position of epsilon among the free parameters, -1 if it is fixed."""
+        at = self.prior.index("epsilon")
+        return int(self.prior.free[:at].sum()) if self.prior.free[at] else -1
 
     def system(self, theta: NDArray, echo_time: float = 0.04) -> DCMSystem:
         """The model at parameters of shape (draw, parameter), for simulation and interventions."""
@@ -284,19 +340,18 @@ class DCM:
         return DCMSystem.of(self, theta, echo_time)
 
 
-def _modulatory_mask(
-    modulatory: Mapping[str, Connections] | NDArray[np.bool_], inputs: Sequence[str], regions: Sequence[str]
+def _mask_by_name(
+    what: str, kind: str, connections: Mapping[str, Connections] | NDArray[np.bool_], by: Sequence[str], regions: Sequence[str]
 ) -> NDArray[np.bool_]:
-    shape = (len(inputs), len(regions), len(regions))
-    if isinstance(modulatory, np.ndarray):
-        if modulatory.shape != shape:
-            raise InputError(f"DCM modulatory as an array must have shape {shape} (input, target, source), got {modulatory.shape}.")
-        return np.stack([connection_mask("DCM modulatory", part, regions, regions) for part in modulatory])
+    """A mask (by, target, source) from {name: connections} or from such an array."""
+    shape = (len(by), len(regions), len(regions))
+    if isinstance(connections, np.ndarray):
+        if connections.shape != shape:
+            raise InputError(f"{what} as an array must have shape {shape} ({kind}, target, source), got {connections.shape}.")
+        return np.stack([connection_mask(what, part, regions, regions) for part in connections])
     mask = np.zeros(shape, dtype=bool)
-    for name, connections in modulatory.items():
-        mask[known_name("input", name, inputs, "DCM modulatory")] = connection_mask(
-            f"DCM modulatory[{name!r}]", connections, regions, regions
-        )
+    for name, listed in connections.items():
+        mask[known_name(kind, name, by, what)] = connection_mask(f"{what}[{name!r}]", listed, regions, regions)
     return mask
 
 

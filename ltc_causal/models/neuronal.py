@@ -1,15 +1,20 @@
-"""Neuronal flows: how activity in one region makes activity in another change, and how inputs change that.
+"""Neuronal flows: how activity in one region makes activity in another change, and how inputs and regions change that.
 
-With s_i = A_ii + sum_k u_k B^k_ii, w_ij = A_ij + sum_k u_k B^k_ij and all parameters on SPM's scale,
+With s_i = A_ii + sum_k u_k B^k_ii, w_ij = A_ij + sum_k u_k B^k_ij, J_i = -SELF_RATE e^{s_i} Hz and all parameters on SPM's scale,
 
-    bilinear   dx_i/dt = J_i x_i + sum_{j != i} w_ij x_j            + sum_k C_ik u_k / INPUT_SCALE
-    liquid     dx_i/dt = J_i x_i + sum_{j != i} tanh(kappa w_ij x_j) / kappa + sum_k C_ik u_k / INPUT_SCALE
+    bilinear    dx_i/dt = J_i x_i + sum_{j != i} w_ij x_j + sum_k C_ik u_k / INPUT_SCALE
+    nonlinear   the same with s_i + sum_l x_l D^l_ii in place of s_i and w_ij + sum_l x_l D^l_ij in place of w_ij
+    liquid      dx_i/dt = J_i x_i + sum_{j != i} phi(a_ij) (1 - lambda_ij x_i) + ...,  a_ij = (w_ij + sum_l x_l D^l_ij) x_j,
+                phi(a) = (tanh(kappa_ij a - tau_ij) + tanh tau_ij) / (kappa_ij sech^2 tau_ij), so that phi(0) = 0 and phi'(0) = 1
+    two_state   with K_ij = e^{w_ij} / 8 for the connections that exist, and an inhibitory population z_i beside each x_i,
+                dx_i/dt = -x_i / 2 - K_ii z_i + sum_{j != i} K_ij x_j + sum_k C_ik u_k / INPUT_SCALE,   dz_i/dt = x_i - z_i
 
-J_i = -SELF_RATE e^{s_i} Hz. Bilinear: Friston et al. 2003, eq. 3, with the log self-inhibition of SPM. Liquid: a liquid time-constant network
-(Hasani et al. 2021, eq. 1) in the coordinates of a DCM; kappa -> 0 is the bilinear flow.
+Bilinear: Friston et al. 2003, eq. 3, with SPM's log self-inhibition. Nonlinear: Stephan et al. 2008, eq. 4. Two-state: Marreiros et al.
+2008, in SPM's form. Liquid: a liquid time-constant network (Hasani et al. 2021, eq. 1) in the coordinates of a DCM: kappa is a synapse's
+saturation, tau its threshold, 1 / lambda its reversal potential; kappa -> 0 at tau = lambda = 0 is the bilinear (or nonlinear) flow.
 
-Lives here: the flows, their coefficients under an input, and their Taylor coefficients in Hz. Does not live here: names and priors
-(`dcm`, `priors`), integration (`true_flow`, `numerics`).
+Lives here: parameters as matrices, the linear network that they make under an input, and the flow. Does not live here: names and priors
+(`parameters`), Taylor coefficients (`taylor`), integration (`true_flow`, `numerics`).
 """
 
 from dataclasses import dataclass
@@ -21,26 +26,43 @@ from ltc_causal.models.haemodynamics import DIFFERENCE_STEP
 
 SELF_RATE = 0.5  # Hz, decay of a region without its log self-inhibition
 INPUT_SCALE = 16.0  # SPM's C is in sixteenths of Hz per unit of input
-NEURONAL = ("bilinear", "liquid")
+TWO_STATE_SCALE = 0.125  # Hz, a connection of the two-state model at log strength 0
+INHIBITORY_RATE = 1.0  # Hz, of the inhibitory population of the two-state model, excited by its region and decaying
+NEURONAL = ("bilinear", "nonlinear", "two_state", "liquid")
 
 
 @dataclass(frozen=True, eq=False)
 class Weights:
     """One set of neuronal parameters as matrices, on the parameters' own scale (complex ones pass through).
 
-    A : (region, region), the diagonal a log self-inhibition
+    A : (region, region), the diagonal a log self-inhibition; all entries logarithms if two_state, -inf where there is no connection
     B : (input, region, region); C : (region, input), sixteenths of Hz
-    kappa : saturation of the liquid flow per Hz; 0 for the bilinear flow
+    D : (gating region, target, source); None where no region gates
+    kappa, tau, lambda_ : saturation per Hz, threshold and inverse reversal potential of the synapses; numbers or (region, region)
     """
 
     A: NDArray
     B: NDArray
     C: NDArray
-    kappa: complex | float = 0.0
+    D: NDArray | None = None
+    kappa: NDArray | complex | float = 0.0
+    tau: NDArray | float = 0.0
+    lambda_: NDArray | float = 0.0
+    two_state: bool = False
 
-    def self_rate(self, u: NDArray) -> NDArray:
-        """J_i under each input, shape (..., region), from u of shape (..., input)."""
-        return -SELF_RATE * np.exp(np.diagonal(self.A) + u @ np.diagonal(self.B, axis1=1, axis2=2))
+    @property
+    def n_unit(self) -> int:
+        """Number of neuronal states: one a region, or two."""
+        return len(self.A) * (2 if self.two_state else 1)
+
+    @property
+    def saturates(self) -> bool:
+        """Whether the synapses are other than linear."""
+        return bool(np.any(self.kappa != 0) or np.any(self.lambda_ != 0))
+
+    def log_rate(self, u: NDArray) -> NDArray:
+        """s_i under each input, shape (..., region), from u of shape (..., input)."""
+        return np.diagonal(self.A) + u @ np.diagonal(self.B, axis1=1, axis2=2)
 
     def between(self, u: NDArray) -> NDArray:
         """w_ij under each input, shape (..., region, region), with a zero diagonal."""
@@ -50,88 +72,69 @@ class Weights:
         return w
 
 
-def network(weights: Weights, values: NDArray, self_modulation: str = "log") -> NDArray:
-    """Rates and drive under each input value, shape (value, region, region + 1): the last column is the drive.
+def network(weights: Weights, values: NDArray, modulation: str = "log") -> NDArray:
+    """Rates and drive of the linear part under each input value, shape (value, unit, unit + 1): the last column is the drive.
 
     values : (value, input)
-    self_modulation : how an input acts on a self-connection: "log" inside the exponential (the flow as stated), "linear" expanded to
-        first order in the input (SPM's bilinear expansion), "spm" the same by a forward difference of step e^-8
+    modulation : how an input acts inside an exponential: "log" as the flow states, "linear" expanded to first order in the input (SPM's
+        bilinear expansion), "spm" the same by a forward difference of step e^-8
     """
-    n = len(weights.A)
-    N = np.zeros((len(values), n, n + 1))
-    N[:, :, :n] = weights.between(values)
-    N[:, np.arange(n), np.arange(n)] = _self_rates(weights, values, self_modulation)
-    N[:, :, n] = values @ weights.C.T / INPUT_SCALE
+    n, U = len(weights.A), weights.n_unit
+    region = np.arange(n)
+    N = np.zeros((len(values), U, U + 1), dtype=weights.A.dtype)
+    if weights.two_state:
+        K = TWO_STATE_SCALE * _exponential(weights.A, weights.B, values, modulation)
+        N[:, region, n + region] = -K[:, region, region]
+        K[:, region, region] = -SELF_RATE
+        N[:, :n, :n] = K
+        N[:, n + region, region] = INHIBITORY_RATE
+        N[:, n + region, n + region] = -INHIBITORY_RATE
+    else:
+        N[:, :n, :n] = weights.between(values)
+        own = _exponential(np.diagonal(weights.A), np.diagonal(weights.B, axis1=1, axis2=2), values, modulation)
+        N[:, region, region] = -SELF_RATE * own
+    N[:, :n, U] = values @ weights.C.T / INPUT_SCALE
     return N
 
 
-def _self_rates(weights: Weights, values: NDArray, self_modulation: str) -> NDArray:
-    if self_modulation == "log":
-        return weights.self_rate(values)
-    at_rest = -SELF_RATE * np.exp(np.diagonal(weights.A))
-    change = np.diagonal(weights.B, axis1=1, axis2=2)
-    if self_modulation == "spm":
-        change = np.expm1(DIFFERENCE_STEP * change) / DIFFERENCE_STEP
-    return at_rest * (1 + values @ change)
+def _exponential(a: NDArray, b: NDArray, values: NDArray, modulation: str) -> NDArray:
+    """exp(a + sum_k u_k b_k) under each input value, or its expansion in the input."""
+    if modulation == "log":
+        return np.exp(a + np.tensordot(values, b, 1))
+    change = np.expm1(DIFFERENCE_STEP * b) / DIFFERENCE_STEP if modulation == "spm" else b
+    return np.exp(a) * (1 + np.tensordot(values, change, 1))
 
 
-def network_slopes(
-    weights: Weights, values: NDArray, matrix: NDArray, entry: NDArray, self_modulation: str
-) -> tuple[NDArray, NDArray, NDArray]:
+def network_slopes(weights: Weights, values: NDArray, matrix: NDArray, entry: NDArray, modulation: str) -> tuple[NDArray, NDArray, NDArray]:
     """Which entry of `network` each parameter moves, and by how much under each input value.
 
-    matrix : (parameter,) characters "A", "B", "C", or another for a parameter that moves none
-    entry : (parameter, 3), (input, target, source) of B; (-1, target, source) of A; (-1, target, input) of C
+    matrix : (parameter,) characters "A", "B", "C", "D", or another for a parameter that moves none
+    entry : (parameter, 3), (input, target, source) of B; (region, target, source) of D; (-1, target, source) of A; (-1, target, input) of C
 
-    Returns row and column, shape (parameter,), -1 where none, and coefficient, shape (value, parameter).
+    Returns row and column, shape (parameter,), -1 where none, and coefficient, shape (value, parameter). For a gating parameter they are
+    what it moves per unit activity of the gating region.
     """
-    n = len(weights.A)
-    at_rest = -SELF_RATE * np.exp(np.diagonal(weights.A))
-    now = _self_rates(weights, values, self_modulation)
-    by_modulation = now if self_modulation == "log" else np.broadcast_to(at_rest, now.shape)
+    n, U = len(weights.A), weights.n_unit
+    N = network(weights, values, modulation)
+    at_rest = network(weights, np.zeros((1, values.shape[1])), modulation)[0]
     row, column = np.full(len(matrix), -1), np.full(len(matrix), -1)
     coefficient = np.zeros((len(values), len(matrix)))
     for p, (kind, (k, i, j)) in enumerate(zip(matrix, entry, strict=True)):
-        if kind not in "ABC":
-            continue
-        row[p], column[p] = i, n if kind == "C" else j
         if kind == "C":
-            coefficient[:, p] = values[:, j] / INPUT_SCALE
-        elif kind == "A":
-            coefficient[:, p] = now[:, i] if i == j else 1.0
-        else:
-            coefficient[:, p] = values[:, k] * (by_modulation[:, i] if i == j else 1.0)
+            row[p], column[p], coefficient[:, p] = i, U, values[:, j] / INPUT_SCALE
+        elif kind in "ABD":
+            row[p], column[p] = i, n + i if weights.two_state and i == j else j
+            logarithmic = weights.two_state or i == j
+            now = N[:, row[p], column[p]] if logarithmic else 1.0
+            # Expanded to first order in the input, what an input adds no longer depends on the input itself.
+            fixed = at_rest[row[p], column[p]] if logarithmic and modulation != "log" else now
+            coefficient[:, p] = values[:, k] * fixed if kind == "B" else now
     return row, column, coefficient
 
 
-def synapse(a: NDArray, kappa: NDArray | float) -> NDArray:
-    """Saturating transmission tanh(kappa a) / kappa; a itself for kappa 0."""
-    return a if np.all(kappa == 0) else np.tanh(kappa * a) / kappa
-
-
-def taylor(weights: Weights, x: NDArray, u: NDArray, self_modulation: str = "log") -> tuple[NDArray, NDArray, NDArray, NDArray]:
-    """A (n, n), B (m, n, n), C (n, m) and D (n, n, n) of the flow at activity x and inputs u, in Hz.
-
-    A_ij = dF_i/dx_j, B^k_ij = d2F_i/dx_j du_k, C_ik = dF_i/du_k, and D^l_ij = d2F_i/dx_j dx_l / 2, the gating that gives the same flow.
-    All at (x, u): the expansion around that point is in the deviations from it.
-    """
-    n, m = weights.C.shape
-    diagonal = np.arange(n)
-    J, w, kappa = _self_rates(weights, u[None], self_modulation)[0], weights.between(u), weights.kappa
-    slope, curvature, a = np.ones_like(w), np.zeros_like(w), w * x
-    if np.any(kappa != 0):
-        t = np.tanh(kappa * a)
-        slope, curvature = 1 - t**2, -2 * kappa * t * (1 - t**2)
-    by_modulation = J if self_modulation == "log" else -SELF_RATE * np.exp(np.diagonal(weights.A))
-    B_self = by_modulation * np.diagonal(weights.B, axis1=1, axis2=2)
-    B_between = weights.B.copy()
-    B_between[:, diagonal, diagonal] = 0.0
-    A = slope * w
-    A[diagonal, diagonal] = J
-    B = B_between * (slope + curvature * a)
-    B[:, diagonal, diagonal] = B_self
-    C = weights.C / INPUT_SCALE + np.einsum("kij,ij,j->ik", B_between, slope, x) + (B_self * x).T
-    D = np.zeros((n, n, n), dtype=A.dtype)
-    for j in range(n):
-        D[j, :, j] = curvature[:, j] * w[:, j] ** 2 / 2
-    return A, B, C, D
+def synapse(a: NDArray, kappa: NDArray | float, tau: NDArray | float = 0.0) -> NDArray:
+    """Transmission phi(a) (see the module's first lines); a itself where kappa is 0."""
+    if np.all(kappa == 0):
+        return a
+    T = np.tanh(tau)
+    return (np.tanh(kappa * a - tau) + T) / (kappa * (1 - T**2))

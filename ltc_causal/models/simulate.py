@@ -61,36 +61,38 @@ def run_segments(
     A reading at a segment's border belongs to the segment that begins there.
     """
     x, h = system.initial_state()
-    y = np.concatenate([x[None], h])
+    kinds = len(x) // len(system.regions)  # neuronal states a region, its activity first
+    y = np.concatenate([x.reshape(kinds, -1, system.n_draw), h])
     neuronal = np.full((*reads.shape, system.n_draw), np.nan)
     observed = np.full_like(neuronal, np.nan)
     read_after = np.searchsorted([segment.start for segment in course], reads)
     for number, segment in enumerate(course):
         for region, activity in segment.held.items():
             y[0, region] = np.where(np.isnan(y[0, region]), np.nan, activity)
-        _read(system, y, read_after == number, neuronal, observed)
-        y = runge_kutta(_joint_flow(segment), y, (segment.stop - segment.start) * udt, max_step)
-    _read(system, y, read_after == len(course), neuronal, observed)
+        _read(system, y, kinds, read_after == number, neuronal, observed)
+        y = runge_kutta(_joint_flow(segment, kinds), y, (segment.stop - segment.start) * udt, max_step)
+    _read(system, y, kinds, read_after == len(course), neuronal, observed)
     return neuronal, observed, ~np.isnan(y[0, 0])  # a draw that left the bounds is NaN in every state
 
 
-def _joint_flow(segment: Segment):
-    """Neuronal and observation flow as one function of y, shape (1 + state, region, draw): activity first."""
+def _joint_flow(segment: Segment, kinds: int):
+    """Neuronal and observation flow as one function of y, shape (kinds + state, region, draw): activity first."""
 
     def flow(y: Array) -> Array:
         rate = np.empty_like(y)
-        rate[0] = segment.system.flow(y[0], segment.inputs)
-        rate[1:] = segment.system.observation_flow(y[1:], y[0])
+        x = y[:kinds].reshape(-1, y.shape[-1])
+        rate[:kinds] = segment.system.flow(x, segment.inputs).reshape(kinds, *y.shape[1:])
+        rate[kinds:] = segment.system.observation_flow(y[kinds:], y[0])
         return rate
 
     return flow
 
 
-def _read(system: DynamicalSystem, y: Array, due: NDArray[np.bool_], neuronal: Array, observed: Array) -> None:
+def _read(system: DynamicalSystem, y: Array, kinds: int, due: NDArray[np.bool_], neuronal: Array, observed: Array) -> None:
     if due.any():
         scans, regions = np.nonzero(due)
         neuronal[scans, regions] = y[0, regions]
-        observed[scans, regions] = system.observe(y[1:])[regions]
+        observed[scans, regions] = system.observe(y[kinds:])[regions]
 
 
 def simulate_states(

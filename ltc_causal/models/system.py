@@ -18,9 +18,13 @@ Array = NDArray[np.float64]
 class DCMSystem:
     """dx/dt and dh/dt of a DCM for many parameter draws at once (last axis).
 
-    A, B, C : (region, region, draw), (input, region, region, draw), (region, input, draw), on the parameters' own scale
-    kappa : (draw,), zeros for the bilinear flow
+    The first neuronal states are the regions' activities; a two-state model's inhibitory populations follow.
+
+    A, B, C, D : (region, region, draw), (input, region, region, draw), (region, input, draw), (region, region, region, draw) on the
+        parameters' own scale; D is None where no region gates
+    kappa, tau, lambda_ : (region, region, draw) or zero, the synapses of a liquid model
     transit : (region, draw); decay, epsilon : (draw,)
+    two_state : whether each region has an inhibitory population
     linear : whether the flow is the expansion about rest (flow="bilinear")
     rest : (region, 4, 4, draw), the haemodynamics' expansion, used when linear
     """
@@ -31,11 +35,15 @@ class DCMSystem:
     A: Array
     B: Array
     C: Array
+    D: Array | None
     kappa: Array
+    tau: Array
+    lambda_: Array
     transit: Array
     decay: Array
     epsilon: Array
     echo_time: float
+    two_state: bool
     linear: bool
     rest: Array
 
@@ -45,44 +53,64 @@ class DCMSystem:
         each = [model.weights(draw) for draw in theta]
         transit, decay, epsilon = model.haemodynamic_parameters(theta)
         rest = np.stack([haemodynamics.rest_expansion(t, d) for t, d in zip(transit, decay, strict=True)], axis=-1)
-        A, B, C = (np.stack([getattr(weights, name) for weights in each], axis=-1) for name in "ABC")
-        kappa = np.array([weights.kappa for weights in each], dtype=float)
+
+        def over_draws(name: str) -> Array:
+            return np.stack([getattr(weights, name) for weights in each], axis=-1).astype(float)
+
+        D = None if each[0].D is None else over_draws("D")
+        A, B, C, kappa, tau, lambda_ = (over_draws(name) for name in ("A", "B", "C", "kappa", "tau", "lambda_"))
         return cls(
-            tuple(model.regions), tuple(model.inputs), len(theta), A, B, C, kappa, transit.T, decay, epsilon, echo_time,
-            model.flow == "bilinear", rest,
+            tuple(model.regions), tuple(model.inputs), len(theta), A, B, C, D, kappa, tau, lambda_, transit.T, decay, epsilon, echo_time,
+            each[0].two_state, model.flow == "bilinear", rest,
         )  # fmt: skip
 
     def initial_state(self) -> tuple[Array, Array]:
-        """Rest: zeros of shapes (region, draw) and (4, region, draw)."""
+        """Rest: zeros of shapes (unit, draw) and (4, region, draw)."""
         n = len(self.regions)
-        return np.zeros((n, self.n_draw)), np.zeros((haemodynamics.N_STATE, n, self.n_draw))
+        return np.zeros((n * (1 + self.two_state), self.n_draw)), np.zeros((haemodynamics.N_STATE, n, self.n_draw))
 
     def flow(self, x: Array, u: Array) -> Array:
-        """dx/dt in 1/s, shape (region, draw), from activity x and inputs u (input,)."""
-        between, self_rate, drive = self._under(tuple(u))
+        """dx/dt in 1/s, shape (unit, draw), from neuronal states x and inputs u (input,)."""
+        between, own, drive = self._under(tuple(u))
+        if self.two_state:
+            x, z = np.split(x, 2)
+            rates = (between * x[None]).sum(axis=1) - neuronal.SELF_RATE * x - own * z + drive
+            return np.concatenate([rates, neuronal.INHIBITORY_RATE * (x - z)])
+        if self.D is not None:
+            gain = np.einsum("lijd,ld->ijd", self.D, x)
+            diagonal = np.arange(len(x))
+            own = own * np.exp(gain[diagonal, diagonal])
+            gain[diagonal, diagonal] = 0.0
+            between = between + gain
         synaptic = between * x[None]
         if self.kappa.any():
-            synaptic = neuronal.synapse(synaptic, self.kappa)
-        return self_rate * x + synaptic.sum(axis=1) + drive
+            synaptic = neuronal.synapse(synaptic, self.kappa, self.tau)
+        if self.lambda_.any():
+            synaptic = synaptic * (1 - self.lambda_ * x[:, None])
+        return own * x + synaptic.sum(axis=1) + drive
 
     def _under(self, u: tuple[float, ...]) -> tuple[Array, Array, Array]:
-        """Couplings between regions, self-rates and drive under an input; the last one asked for is kept, since steps share it."""
+        """Couplings between regions, self-rates (of a two-state model: self-inhibition) and drive under an input.
+
+        The last input asked for is kept, since the stages of a step share it.
+        """
         cached = self.__dict__.get("_last")
         if cached is not None and cached[0] == u:
             return cached[1]
         values = np.array(u)
-        n = len(self.regions)
-        diagonal = np.arange(n)
-        w = self.A + np.tensordot(values, self.B, 1)
-        own_A, own_B = self.A[diagonal, diagonal], np.tensordot(values, self.B[:, diagonal, diagonal], 1)
-        if self.linear:
-            self_rate = -neuronal.SELF_RATE * np.exp(own_A) * (1 + own_B)
+        diagonal = np.arange(len(self.regions))
+        change = np.tensordot(values, self.B, 1)
+        if self.two_state:
+            w = neuronal.TWO_STATE_SCALE * (np.exp(self.A) * (1 + change) if self.linear else np.exp(self.A + change))
+            own = w[diagonal, diagonal]
         else:
-            self_rate = -neuronal.SELF_RATE * np.exp(own_A + own_B)
+            w = self.A + change
+            rest, moved = self.A[diagonal, diagonal], change[diagonal, diagonal]
+            own = -neuronal.SELF_RATE * (np.exp(rest) * (1 + moved) if self.linear else np.exp(rest + moved))
         w[diagonal, diagonal] = 0.0
         drive = np.einsum("ikd,k->id", self.C, values) / neuronal.INPUT_SCALE
-        object.__setattr__(self, "_last", (u, (w, self_rate, drive)))
-        return w, self_rate, drive
+        object.__setattr__(self, "_last", (u, (w, own, drive)))
+        return w, own, drive
 
     def observation_flow(self, h: Array, x: Array) -> Array:
         """dh/dt in 1/s, shape (4, region, draw)."""

@@ -1,8 +1,8 @@
 """Courses of the flow as stated, neuronal and haemodynamic together, with exact sensitivities.
 
 Classical Runge-Kutta of order 4 with steps of at most MAX_STEP within each stretch of constant input; the tangents are the derivative of
-the very steps taken, so gradient and prediction agree to rounding. One integrator for every neuronal model: what differs between them is the
-transmission from source to target, phi(w_ij x_j).
+the very steps taken, so gradient and prediction agree to rounding. One integrator for every neuronal model: a linear network (bilinear and
+two-state models), or one with gated and saturating synapses (nonlinear and liquid models).
 
 Lives here: the compiled loop. Does not live here: the equations' numpy form (`neuronal`, `haemodynamics`, `system`).
 """
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ltc_causal.models.haemodynamics import N_STATE, SIGNAL_DECAY, TRANSIT_TIME, VOLUME, flow_and_slopes
 from ltc_causal.models.neuronal import Weights, network
+from ltc_causal.models.parameters import GATING, KAPPA, NETWORK, NOTHING, Moves
 from ltc_causal.numerics.schedule import Steps
 
 MAX_STEP = 0.25  # s; BOLD then differs from a converged integration by less than 1e-5 of its range
@@ -22,79 +23,106 @@ BOUND = 30.0  # log states and activity beyond this have left the model (e^30 ti
 def course(weights: Weights, transit: NDArray, decay: float, steps: Steps) -> tuple[NDArray, bool]:
     """Log v and log q at the readings, shape (scan, region, 2), and whether they stayed within bounds."""
     none = np.zeros(0, dtype=np.int64)
-    no_slopes = np.zeros((len(steps.values), 0))
-    h, _, stable = _run(*_constants(weights, transit, decay, steps), none, none, no_slopes, none, -1, *steps.arrays)  # pyright: ignore
+    moves = Moves(none, none, none, none, np.zeros((len(steps.values), 0)), none)
+    h, _, stable = _run(*_constants(weights, transit, decay, steps), *moves, *steps.arrays)  # pyright: ignore
     return h, stable
 
 
-def course_and_tangents(
-    weights: Weights,
-    transit: NDArray,
-    decay: float,
-    row: NDArray,
-    column: NDArray,
-    coefficient: NDArray,
-    chain: NDArray,
-    kappa: int,
-    steps: Steps,
-) -> tuple[NDArray, NDArray, bool]:
-    """`course`, and its derivative in the parameters, shape (scan, region, 2, parameter).
-
-    row, column, coefficient : what each parameter moves, from `neuronal.network_slopes`
-    chain : the region whose transit a parameter is, the number of regions for decay, -1 otherwise
-    kappa : the position of log kappa among the parameters, -1 if it is none of them
-    """
-    return _run(*_constants(weights, transit, decay, steps), row, column, coefficient, chain, kappa, *steps.arrays)  # pyright: ignore
+def course_and_tangents(weights: Weights, transit: NDArray, decay: float, moves: Moves, steps: Steps) -> tuple[NDArray, NDArray, bool]:
+    """`course`, and its derivative in the parameters of `moves`, shape (scan, region, 2, parameter)."""
+    return _run(*_constants(weights, transit, decay, steps), *moves, *steps.arrays)  # pyright: ignore
 
 
 def _constants(weights: Weights, transit: NDArray, decay: float, steps: Steps) -> tuple:
-    N = network(weights, steps.values)
-    return N, float(np.real(weights.kappa)), SIGNAL_DECAY * float(np.exp(decay)), 1 / (TRANSIT_TIME * np.exp(transit))
+    n = len(weights.A)
+    D = np.zeros((0, n, n)) if weights.D is None else weights.D
+    synapses = np.stack([np.broadcast_to(np.asarray(v, dtype=float), (n, n)) for v in (weights.kappa, weights.tau, weights.lambda_)])
+    return network(weights, steps.values), D, synapses, SIGNAL_DECAY * float(np.exp(decay)), 1 / (TRANSIT_TIME * np.exp(transit))
 
 
 @numba.njit(cache=True)
-def _neuronal(N, kappa, x, rates, J, moved, by_kappa):
-    """Neuronal rates, their Jacobian J, what moving each entry of N moves (moved), and the derivative in log kappa."""
+def _linear(N, x, rates, J, moved):
+    """Rates of a linear network, their Jacobian J, and what moving each entry of N moves (moved)."""
+    U = len(rates)
+    for i in range(U):
+        total = N[i, U]
+        moved[i, U] = 1.0
+        for j in range(U):
+            total += N[i, j] * x[j]
+            J[i, j] = N[i, j]
+            moved[i, j] = x[j]
+        rates[i] = total
+
+
+@numba.njit(cache=True)
+def _gated(N, D, synapses, x, rates, J, moved, by_synapse):
+    """The same for gated, saturating synapses, and each synapse's rate as a function of log kappa, tau and lambda (by_synapse)."""
     n = len(rates)
+    kappa, tau, lam = synapses
     for i in range(n):
-        rates[i] = N[i, n]
-        moved[i, n] = 1.0
-        by_kappa[i] = 0.0
+        rates[i], moved[i, n] = N[i, n], 1.0
         for j in range(n):
+            J[i, j] = 0.0
+    for i in range(n):
+        gain = 0.0
+        for l in range(len(D)):
+            gain += D[l, i, i] * x[l]
+        gain = np.exp(gain)
+        rate = N[i, i] * gain * x[i]
+        rates[i] += rate
+        moved[i, i] = gain * x[i]
+        J[i, i] += N[i, i] * gain
+        for l in range(len(D)):
+            J[i, l] += rate * D[l, i, i]
+        for j in range(n):
+            if i == j:
+                continue
             w = N[i, j]
-            if i == j or kappa == 0.0:
-                rates[i] += w * x[j]
-                J[i, j] = w
-                moved[i, j] = x[j]
-            elif w == 0.0:
-                J[i, j] = 0.0
-                moved[i, j] = x[j]
-            else:
-                a = w * x[j]
-                t = np.tanh(kappa * a)
-                slope = 1.0 - t * t
-                rates[i] += t / kappa
-                J[i, j] = slope * w
-                moved[i, j] = slope * x[j]
-                by_kappa[i] += a * slope - t / kappa
+            for l in range(len(D)):
+                w += D[l, i, j] * x[l]
+            a, k = w * x[j], kappa[i, j]
+            value, slope, by_tau = a, 1.0, 0.0
+            if k != 0.0:
+                T, t = np.tanh(tau[i, j]), np.tanh(k * a - tau[i, j])
+                scale = 1.0 - T * T
+                value, slope = (t + T) / (k * scale), (1.0 - t * t) / scale
+                by_tau = (1.0 - slope) / k + 2.0 * T * value
+            brake = 1.0 - lam[i, j] * x[i]
+            rates[i] += value * brake
+            moved[i, j] = slope * x[j] * brake
+            J[i, j] += slope * w * brake
+            J[i, i] -= lam[i, j] * value
+            for l in range(len(D)):
+                J[i, l] += slope * brake * D[l, i, j] * x[j]
+            by_synapse[0, i, j] = (a * slope - value) * brake
+            by_synapse[1, i, j] = by_tau * brake
+            by_synapse[2, i, j] = -value * x[i]
 
 
 @numba.njit(cache=True)
-def _neuronal_tangents(J, moved, by_kappa, dx, row, column, coefficient, kappa_at, out):
-    n, n_parameter = dx.shape
-    for i in range(n):
+def _neuronal_tangents(J, moved, by_synapse, x, dx, kind, row, column, gate, coefficient, out):
+    """Tangents of the neuronal rates: J dx, plus what each parameter moves by itself."""
+    U, n_parameter = dx.shape
+    for i in range(U):
         for p in range(n_parameter):
             out[i, p] = J[i, 0] * dx[0, p]
-        for j in range(1, n):
+        for j in range(1, U):
             w = J[i, j]
             if w != 0.0:
                 for p in range(n_parameter):
                     out[i, p] += w * dx[j, p]
-        if kappa_at >= 0:
-            out[i, kappa_at] += by_kappa[i]
     for p in range(n_parameter):
-        if row[p] >= 0:
-            out[row[p], p] += coefficient[p] * moved[row[p], column[p]]
+        i, j = row[p], column[p]
+        if kind[p] == NETWORK:
+            out[i, p] += coefficient[p] * moved[i, j]
+        elif kind[p] == GATING:
+            out[i, p] += coefficient[p] * moved[i, j] * x[gate[p]]
+        elif kind[p] != NOTHING and i >= 0:
+            out[i, p] += by_synapse[kind[p] - KAPPA, i, j]
+        elif kind[p] == KAPPA:
+            for target in range(U):
+                for source in range(U):
+                    out[target, p] += by_synapse[0, target, source]
 
 
 @numba.njit(cache=True)
@@ -123,14 +151,16 @@ def _advance(base, rate, weight, total, gain, stage):
 
 @numba.njit(cache=True)
 def _run(
-    N, kappa, signal_decay, inverse_tau, row, column, coefficient, chain, kappa_at, dt, pair_value, pair_bins, step_pair, read_scan, n_scan
-):
-    n, P = N.shape[1], coefficient.shape[1]
+    N, D, synapses, signal_decay, inverse_tau, kind, row, column, gate, coefficient, chain,
+    dt, pair_value, pair_bins, step_pair, read_scan, n_scan,
+):  # fmt: skip
+    U, n, P = N.shape[1], len(inverse_tau), len(kind)
+    gated = len(D) > 0 or np.any(synapses[0] != 0.0) or np.any(synapses[2] != 0.0)
     # One vector for all states, neuronal first, then four a region; and the same for the tangents of each.
-    size = n * (1 + N_STATE)
+    size = U + N_STATE * n
     z, total, stage, rate = np.zeros(size), np.zeros(size), np.zeros(size), np.zeros(size)
     dz, dtotal, dstage, drate = np.zeros((size, P)), np.zeros((size, P)), np.zeros((size, P)), np.zeros((size, P))
-    J, moved, by_kappa = np.zeros((n, n)), np.zeros((n, n + 1)), np.zeros(n)
+    J, moved, by_synapse = np.zeros((U, U)), np.zeros((U, U + 1)), np.zeros((3, U, U))
     out, dout = np.zeros((n_scan, n, N_STATE - VOLUME)), np.zeros((n_scan, n, N_STATE - VOLUME, P))
     own = np.full(n, -1)
     common = -1
@@ -149,11 +179,14 @@ def _run(
             for _ in range(n_sub):
                 stage[:], total[:], dstage[:], dtotal[:] = z, z, dz, dz
                 for number in range(4):
-                    _neuronal(N[value], kappa, stage[:n], rate[:n], J, moved, by_kappa)
+                    if gated:
+                        _gated(N[value], D, synapses, stage[:U], rate[:U], J, moved, by_synapse)
+                    else:
+                        _linear(N[value], stage[:U], rate[:U], J, moved)
                     if P:
-                        _neuronal_tangents(J, moved, by_kappa, dstage[:n], row, column, coefficient[value], kappa_at, drate[:n])
+                        _neuronal_tangents(J, moved, by_synapse, stage, dstage[:U], kind, row, column, gate, coefficient[value], drate[:U])
                     for i in range(n):
-                        at = n + N_STATE * i
+                        at = U + N_STATE * i
                         rates, slopes = flow_and_slopes(
                             stage[at], stage[at + 1], stage[at + 2], stage[at + 3], stage[i], signal_decay, inverse_tau[i]
                         )
@@ -178,7 +211,7 @@ def _run(
         for i in range(n):
             scan = read_scan[step, i]
             if scan >= 0:
-                at = n + N_STATE * i
+                at = U + N_STATE * i
                 out[scan, i] = z[at + VOLUME : at + N_STATE]
                 dout[scan, i] = dz[at + VOLUME : at + N_STATE]
     return out, dout, True

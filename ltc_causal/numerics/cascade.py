@@ -1,6 +1,6 @@
-"""Exact courses of a linear network that drives one linear chain a unit, with derivatives.
+"""Exact courses of a linear network whose first units each drive one linear chain, with derivatives.
 
-    x' = N(u) x + c(u),   h_i' = e_0 x_i + H_i h_i   (i = unit, H_i a small square matrix)
+    x' = N(u) x + c(u),   h_l' = e_0 x_l + H_l h_l   (chain l is driven by unit l, H_l a small square matrix; later units drive none)
 
 with u constant within bins. Every step is a matrix exponential. All steps under one input value are products of powers of two of the
 one-bin propagator, so a run needs few exponentials; propagators keep the block form, and carry their derivatives along.
@@ -21,11 +21,11 @@ def course(N, H, steps: Steps, read_from: int = 0):
     """States at the sampling times.
 
     N : shape (input value, unit, unit + 1), the last column is the constant drive c
-    H : shape (unit, state, state)
-    steps : when the input changes and when each unit is read
+    H : shape (chain, state, state); chain l is driven by unit l, and units beyond the last chain drive none
+    steps : when the input changes and when each chain is read
     read_from : the first state of a chain that is wanted
 
-    Returns h of shape (scan, unit, state) and whether the course stayed within bounds; after leaving them, h stays 0.
+    Returns h of shape (scan, chain, state) and whether the course stayed within bounds; after leaving them, h stays 0.
     """
     none = np.zeros(0, dtype=np.int64)
     h, _, stable = _run(N, H, np.zeros((*H.shape, 2)), read_from, none, none, none, np.zeros((len(N), 0)), none, *steps.arrays)
@@ -35,12 +35,12 @@ def course(N, H, steps: Steps, read_from: int = 0):
 def course_and_tangents(N, H, dH, row, column, coefficient, chain, steps: Steps, read_from: int = 0):
     """`course`, and its derivative in parameters.
 
-    dH : shape (unit, state, state, 2), derivatives of each unit's chain in two parameters: one of its own, and one common to all
+    dH : shape (chain, state, state, 2), derivatives of each chain in two parameters: one of its own, and one common to all
     row, column : shape (parameter,), the entry of N that a parameter moves (-1 if none)
     coefficient : shape (input value, parameter), by how much
-    chain : shape (parameter,), the unit whose own chain parameter this is, n for the common one, -1 if none
+    chain : shape (parameter,), the chain whose own parameter this is, the number of chains for the common one, -1 if none
 
-    Returns h, dh of shape (scan, unit, state, parameter), stable.
+    Returns h, dh of shape (scan, chain, state, parameter), stable.
     """
     n = N.shape[1]
     keys = np.unique(np.where(row >= 0, row * (n + 1) + column, -1))
@@ -52,8 +52,8 @@ def course_and_tangents(N, H, dH, row, column, coefficient, chain, steps: Steps,
 # A propagator is four arrays, with m = n + 1 (the last unit is the constant 1) and nd moved entries of N:
 #   E  (m, m)               network after the step, from the network before
 #   dE (n, m, nd)           its derivative in the moved entries of N
-#   G  (n, ns, m + ns)      chain after the step, from the network (first m columns) and the chain (last ns) before
-#   dG (n, ns, m + ns, nd + 2)   its derivative in the moved entries of N and in the chain's two parameters; the part of the chain on
+#   G  (L, ns, m + ns)      each of the L chains after the step, from the network (first m columns) and the chain (last ns) before
+#   dG (L, ns, m + ns, nd + 2)   its derivative in the moved entries of N and in the chain's two parameters; the part of the chain on
 #                           itself does not depend on N, so those derivatives are left zero and are never computed
 
 
@@ -61,11 +61,11 @@ def course_and_tangents(N, H, dH, row, column, coefficient, chain, steps: Steps,
 def _taylor(N, H, dH, rows, columns, dt, norm, E, dE, G, dG):
     """Propagator of a short step by its Taylor series; fills the arrays given."""
     n, m = N.shape
-    ns, nd = H.shape[1], len(rows)
+    n_chain, ns, nd = H.shape[0], H.shape[1], len(rows)
     E[:], dE[:], G[:], dG[:] = 0.0, 0.0, 0.0, 0.0
     for i in range(m):
         E[i, i] = 1.0
-    for l in range(n):
+    for l in range(n_chain):
         for s in range(ns):
             G[l, s, m + s] = 1.0
     tE, tdE, tG, tdG = E.copy(), dE.copy(), G.copy(), dG.copy()
@@ -88,7 +88,7 @@ def _taylor(N, H, dH, rows, columns, dt, norm, E, dE, G, dG):
         for d in range(nd):
             for c in range(m):
                 tdE[rows[d], c, d] += r * pE[columns[d], c]
-        for l in range(n):
+        for l in range(n_chain):
             for c in range(m):
                 tG[l, 0, c] = r * pE[l, c]
                 for d in range(nd):
@@ -121,7 +121,7 @@ def _add_product(G, dG, w, w0, w1, factor, dfactor, m):
 def _compose(aE, adE, aG, adG, bE, bdE, bG, bdG, E, dE, G, dG):
     """Propagator of step a, then step b, with derivatives; fills the last four arrays, which must be others than the first eight."""
     n, m, nd = adE.shape
-    ns = bG.shape[1]
+    n_chain, ns = bG.shape[:2]
     E[:], dE[:], G[:], dG[:] = 0.0, 0.0, 0.0, 0.0
     for i in range(m):
         for j in range(m):
@@ -137,7 +137,7 @@ def _compose(aE, adE, aG, adG, bE, bdE, bG, bdG, E, dE, G, dG):
                     w = bE[i, j]
                     for d in range(nd):
                         dE[i, c, d] += w * adE[j, c, d]
-    for l in range(n):
+    for l in range(n_chain):
         for s in range(ns):
             for j in range(m):
                 k = bG[l, s, j]
@@ -164,7 +164,7 @@ def _one_bin(N, H, dH, rows, columns, dt, E, dE, G, dG):
         for i in range(n):
             total += abs(N[i, j])
         norm = max(norm, total)
-    for i in range(n):
+    for i in range(len(H)):
         for j in range(ns):
             total = 0.0
             for k in range(ns):
@@ -186,17 +186,17 @@ def _propagators(N, H, dH, rows, columns, direction, coefficient, chain, dt, pai
 
     Rows of F and M are the network's units and then all states of all chains. Returns E and G as above, M (pair, row, unit), what the
     network before the step gives to each row; F (pair, m, row, parameter), the derivative of what each unit and the drive give to it; and
-    Hd (pair, n, ns, ns, 2), the derivative of each chain's own propagator in its two parameters.
+    Hd (pair, chain, ns, ns, 2), the derivative of each chain's own propagator in its two parameters.
     """
     n_value, n, m = N.shape
-    ns, nd, n_pair, n_parameter = H.shape[1], len(rows), len(pair_value), len(direction)
-    E, G, Hd = np.zeros((n_pair, m, m)), np.zeros((n_pair, n, ns, m + ns)), np.zeros((n_pair, n, ns, ns, 2))
-    M, F = np.zeros((n_pair, n * (1 + ns), n)), np.zeros((n_pair, m, n * (1 + ns), n_parameter))
+    L, ns, nd, n_pair, n_parameter = H.shape[0], H.shape[1], len(rows), len(pair_value), len(direction)
+    E, G, Hd = np.zeros((n_pair, m, m)), np.zeros((n_pair, L, ns, m + ns)), np.zeros((n_pair, L, ns, ns, 2))
+    M, F = np.zeros((n_pair, n + L * ns, n)), np.zeros((n_pair, m, n + L * ns, n_parameter))
     levels = 1
     while (1 << levels) <= pair_bins.max():
         levels += 1
     lE, ldE = np.zeros((levels, m, m)), np.zeros((levels, n, m, nd))
-    lG, ldG = np.zeros((levels, n, ns, m + ns)), np.zeros((levels, n, ns, m + ns, nd + 2))
+    lG, ldG = np.zeros((levels, L, ns, m + ns)), np.zeros((levels, L, ns, m + ns, nd + 2))
     aE, adE, aG, adG = lE[0].copy(), ldE[0].copy(), lG[0].copy(), ldG[0].copy()
     bE, bdE, bG, bdG = lE[0].copy(), ldE[0].copy(), lG[0].copy(), ldG[0].copy()
     for value in range(n_value):
@@ -232,43 +232,47 @@ def _propagators(N, H, dH, rows, columns, direction, coefficient, chain, dt, pai
 def _by_parameter(E, dE, G, dG, direction, coefficient, chain, M, F):
     """Fill M and F (see `_propagators`) of one pair: from moved entries of the network to the parameters that move them."""
     n, m, nd = dE.shape
-    ns = dG.shape[1]
+    n_chain, ns = dG.shape[:2]
     M[:n] = E[:n, :n]
-    for i in range(n):
-        M[n + i * ns : n + (i + 1) * ns] = G[i, :, :n]
+    for k in range(len(direction)):
+        if direction[k] >= 0:
+            for i in range(n):
+                for c in range(m):
+                    F[c, i, k] = coefficient[k] * dE[i, c, direction[k]]
+    for l in range(n_chain):
+        M[n + l * ns : n + (l + 1) * ns] = G[l, :, :n]
         for k in range(len(direction)):
             if direction[k] >= 0:
                 d, a = direction[k], coefficient[k]
-                for c in range(m):
-                    F[c, i, k] = a * dE[i, c, d]
-            elif chain[k] == i or chain[k] == n:
-                d, a = nd + (1 if chain[k] == n else 0), 1.0
+            elif chain[k] == l or chain[k] == n_chain:
+                d, a = nd + (1 if chain[k] == n_chain else 0), 1.0
             else:
                 continue
             for s in range(ns):
                 for c in range(m):
-                    F[c, n + i * ns + s, k] = a * dG[i, s, c, d]
+                    F[c, n + l * ns + s, k] = a * dG[l, s, c, d]
 
 
 @numba.njit(cache=True)
 def _step(E, G, x, h, nx, nh):
     """Move x (last entry 1) and h over one step, into nx and nh; returns the absolute sum of the new states."""
-    n, ns = h.shape
-    m = n + 1
+    n_chain, ns = h.shape
+    m = len(x)
     size = 0.0
-    for i in range(n):
+    for i in range(m - 1):
         total = 0.0
         for c in range(m):
             total += E[i, c] * x[c]
         nx[i] = total
         size += abs(total)
+    for l in range(n_chain):
         for s in range(ns):
             total = 0.0
             for c in range(m):
-                total += G[i, s, c] * x[c]
+                total += G[l, s, c] * x[c]
             for c in range(ns):
-                total += G[i, s, m + c] * h[i, c]
-            nh[i, s] = total
+                total += G[l, s, m + c] * h[l, c]
+            nh[l, s] = total
             size += abs(total)
     return size
 
@@ -290,11 +294,12 @@ def _add_rows(out, weights, rows):
 @numba.njit(cache=True)
 def _step_tangents(M, F, G, Hd, x, h, dz, out, own, common):
     """Move the derivatives dz (row, parameter) over the same step, into `out`."""
-    n, ns = h.shape
-    m = n + 1
+    n_chain, ns = h.shape
+    m = len(x)
+    n = m - 1
     np.dot(M, dz[:n], out)
     _add_rows(out.reshape(-1), x, F.reshape((m, -1)))
-    for i in range(n):
+    for i in range(n_chain):
         first = n + i * ns
         for s in range(ns):
             row = out[first + s]
@@ -310,18 +315,18 @@ def _step_tangents(M, F, G, Hd, x, h, dz, out, own, common):
 def _run(N, H, dH, read_from, rows, columns, direction, coefficient, chain, dt, pair_value, pair_bins, step_pair, read_scan, n_scan):
     """The whole course, step by step; see `course_and_tangents`."""
     n, m = N.shape[1:]
-    ns, n_parameter = H.shape[1], coefficient.shape[1]
+    n_chain, ns, n_parameter = H.shape[0], H.shape[1], coefficient.shape[1]
     E, G, Hd, M, F = _propagators(N, H, dH, rows, columns, direction, coefficient, chain, dt, pair_value, pair_bins)
-    own, common = np.full(n, -1), -1
+    own, common = np.full(n_chain, -1), -1
     for k in range(n_parameter):
-        if chain[k] == n:
+        if chain[k] == n_chain:
             common = k
         elif chain[k] >= 0:
             own[chain[k]] = k
-    x, h, nx, nh = np.zeros(m), np.zeros((n, ns)), np.zeros(m), np.zeros((n, ns))
+    x, h, nx, nh = np.zeros(m), np.zeros((n_chain, ns)), np.zeros(m), np.zeros((n_chain, ns))
     x[n], nx[n] = 1.0, 1.0
-    dz, ndz = np.zeros((n * (1 + ns), n_parameter)), np.zeros((n * (1 + ns), n_parameter))
-    out, dout = np.zeros((n_scan, n, ns - read_from)), np.zeros((n_scan, n, ns - read_from, n_parameter))
+    dz, ndz = np.zeros((n + n_chain * ns, n_parameter)), np.zeros((n + n_chain * ns, n_parameter))
+    out, dout = np.zeros((n_scan, n_chain, ns - read_from)), np.zeros((n_scan, n_chain, ns - read_from, n_parameter))
     for step in range(len(step_pair)):
         p = step_pair[step]
         if p >= 0:
@@ -331,7 +336,7 @@ def _run(N, H, dH, read_from, rows, columns, direction, coefficient, chain, dt, 
             if not _step(E[p], G[p], x, h, nx, nh) <= BOUND:
                 return out, dout, False
             x, nx, h, nh = nx, x, nh, h
-        for i in range(n):
+        for i in range(n_chain):
             scan = read_scan[step, i]
             if scan >= 0:
                 out[scan, i] = h[i, read_from:]

@@ -52,15 +52,16 @@ class Steps:
         return self.dt, self.pair_value, self.pair_bins, self.step_pair, self.read_scan, self.n_scan
 
 
-def cut_into_steps(inputs: NDArray[np.float64], udt: float, bins: NDArray[np.int64]) -> Steps:
-    """The steps of a run from its inputs (bin, input) and from `sample_bins`."""
+def cut_into_steps(inputs: NDArray[np.float64], udt: float, bins: NDArray[np.int64], also: NDArray[np.int64] | None = None) -> Steps:
+    """The steps of a run from its inputs (bin, input) and from `sample_bins`; `also` are further moments to cut at, in bins elapsed."""
     n_scan, n_region = bins.shape
     last = bins.max()
     changes = np.flatnonzero((inputs[1:] != inputs[:-1]).any(axis=1)) + 1
     blocks = np.concatenate([[0], changes])
     values, value_of_block = np.unique(inputs[blocks], axis=0, return_inverse=True)
     value_of_bin = np.repeat(value_of_block.ravel(), np.diff(np.append(blocks, len(inputs))))
-    ends = np.unique(np.concatenate([changes[changes < last], bins.ravel()]))
+    cuts = changes if also is None else np.concatenate([changes, also])
+    ends = np.unique(np.concatenate([cuts[cuts < last], bins.ravel()]))
     starts = np.concatenate([[0], ends[:-1]])
     real = ends > starts
     pairs, pair_of_step = np.unique(np.stack([value_of_bin[starts[real]], (ends - starts)[real]], axis=1), axis=0, return_inverse=True)

@@ -30,10 +30,12 @@ def certify(system: DynamicalSystem, inputs: Inputs, coupling: Coupling, state: 
 
     r = F(x, u) - F_reduced(x, u), taken as each input bin begins; rho = rms(r) / rms(F) over time and regions.
     """
-    x = neuronal_course(system, inputs)[:, :, 0]
-    u = inputs.values
-    F = np.array([system.flow(x_now[:, None], u_now)[:, 0] for x_now, u_now in zip(x, u, strict=True)])
-    F_point = system.flow(state[:, None], point)[:, 0]
+    n, u = len(state), inputs.values
+    whole = neuronal_course(system, inputs)[:, :, 0]
+    F = np.array([system.flow(x_now[:, None], u_now)[:n, 0] for x_now, u_now in zip(whole, u, strict=True)])
+    x = whole[:, :n]  # the regions' activity; what else the model has, the reduction has not
+    kinds = whole.shape[1] // n  # a second population is at its region's level where the expansion is taken
+    F_point = system.flow(np.tile(state, kinds)[:, None], point)[:n, 0]
     r = F - expansion(coupling, F_point, x - state, u - point)
     rho, by_region = _ratio(r.ravel(), F.ravel()), np.array([_ratio(r[:, i], F[:, i]) for i in range(x.shape[1])])
     return Certificate(rho, by_region, _range(x), _range(u), in_words, _verdict(rho, in_words))

@@ -54,11 +54,75 @@ def test_coupling_is_in_hz_with_the_true_self_coupling():
     assert names["A[V5->V5]"] == pytest.approx(-0.6) and names["C[photic->V1]"] == pytest.approx(0.1)
 
 
-@pytest.mark.parametrize("neuronal", ["bilinear", "liquid"])
-def test_specification_survives_json(neuronal):
-    model = lc.DCM(**SETTINGS, neuronal=neuronal, centre_inputs=True)
+STATED = {("V1", "V5"): (0.3, 0.1), ("photic", "V1"): (2.0, 0.5), "B[motion: V1->V5]": (0.2, 0.3), "epsilon": (0.1, 0.0)}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"neuronal": "liquid", "per_edge": ["tau", "kappa"], "gating": {"SPC": [("V1", "V5")]}},
+        {"neuronal": "two_state", "flow": "true"},
+        {"prior": STATED, "signal_range": None, "noise": lc.NoisePrior(2.0, 3.0)},
+        {"neuronal": "nonlinear", "gating": {"SPC": [("V1", "V5")]}, "flow": "spm"},
+    ],
+)
+def test_specification_survives_json(options):
+    model = lc.DCM(**SETTINGS, **options, centre_inputs=True)
     again = lc.DCM.from_spec(json.loads(json.dumps(model.to_spec())))
     assert again.to_spec() == model.to_spec() and again.prior.names == model.prior.names
+    np.testing.assert_array_equal(again.prior.mean, model.prior.mean)
+    np.testing.assert_array_equal(again.prior.cov, model.prior.cov)
+    assert again.noise == model.noise and again.flow == model.flow
+
+
+def test_a_stated_prior_takes_the_place_of_the_usual_one():
+    model, usual = lc.DCM(**SETTINGS, prior=STATED), lc.DCM(**SETTINGS).prior
+    stated = {"A[V1->V5]": (0.3, 0.1), "C[photic->V1]": (2.0, 0.5), "B[motion: V1->V5]": (0.2, 0.3), "epsilon": (0.1, 0.0)}
+    for name, mean, sd in zip(model.prior.names, model.prior.mean, model.prior.sd, strict=True):
+        expected = stated.get(name, (usual.mean[usual.index(name)], usual.sd[usual.index(name)]))
+        assert (mean, sd) == pytest.approx(expected)
+    assert not model.prior.free[model.prior.index("epsilon")]
+    liquid = model.with_neuronal("liquid")
+    assert liquid.prior.mean[liquid.prior.index("A[V1->V5]")] == 0.3
+    with pytest.raises(lc.InputError, match="scale of a bilinear model"):
+        model.with_neuronal("two_state")
+
+
+def test_a_fixed_parameter_stays_and_costs_nothing():
+    """Fixed at its prior mean it is as if it were no parameter: the derivative has no column for it, and the others' are the same."""
+    recording = _recording()
+    free, fixed = lc.DCM(**SETTINGS), lc.DCM(**SETTINGS, prior={"epsilon": (0.0, 0.0), ("V1", "V5"): (1 / 128, 0.0)})
+    theta = free.prior.mean
+    kept = [p for p, name in enumerate(free.prior.names) if name not in ("epsilon", "A[V1->V5]")]
+    features = free.features(recording)
+    np.testing.assert_allclose(fixed.linearise(theta, features)[1], free.linearise(theta, features)[1][..., kept], rtol=1e-12, atol=1e-15)
+
+
+def test_the_signal_is_scaled_only_if_asked():
+    recording = _recording()
+    span = np.ptp(recording.series.values - recording.series.values.mean(axis=0))
+    assert span > 4
+    assert lc.DCM(**SETTINGS).features(recording).scale == pytest.approx(4 / span)
+    assert lc.DCM(**SETTINGS, signal_range=2).features(recording).scale == pytest.approx(2 / span)
+    assert lc.DCM(**SETTINGS, signal_range=None).features(recording).scale == 1
+
+
+def test_principal_modes_confine_the_priors_of_intrinsic_connections():
+    """With as many modes as regions nothing changes; with fewer, all that is left of A lies in their space, on either side."""
+    names = [f"R{i}" for i in range(4)]
+    recording = _recording(regions=names)
+    model = lc.DCM(names, INPUTS, np.ones((4, 4), dtype=bool), driving=[("photic", "R0")])
+    np.testing.assert_allclose(model.with_principal_modes(recording, 4).prior.cov, model.prior.cov, atol=1e-14)
+    prior = model.with_principal_modes(recording, 2).prior
+    own = [prior.index(f"A[{source}->{target}]") for source in names for target in names]
+    values, vectors = np.linalg.eigh(prior.cov[np.ix_(own, own)])
+    assert (values > 1e-12).sum() == 4  # two modes on two modes
+    signal = recording.series.values - recording.series.values.mean(axis=0)
+    V = np.linalg.eigh(signal.T @ signal)[1][:, -2:]
+    for vector in vectors.T[values > 1e-12]:
+        A = vector.reshape(4, 4).T  # columns are sources
+        np.testing.assert_allclose(V @ V.T @ A @ V @ V.T, A, atol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +138,16 @@ def test_specification_survives_json(neuronal):
         ({"regions": ["V1", "V1", "SPC"]}, "distinct"),
         ({"regions": "V1"}, "single string"),
         ({"neuronal": "cubic"}, "one of"),
-        ({"flow": "exact"}, "one of"),
+        ({"flow": "exact"}, "flow='bilinear' or flow='true'"),
+        ({"gating": {"SPC": [("V1", "V5")]}}, "needs neuronal='nonlinear' or 'liquid'"),
+        ({"gating": {"SCP": [("V1", "V5")]}, "neuronal": "nonlinear"}, "did you mean 'SPC'"),
+        ({"per_edge": ["kappa"]}, "this one is bilinear"),
+        ({"per_edge": ["kapa"], "neuronal": "liquid"}, "one of"),
+        ({"neuronal": "two_state", "modulatory": {"motion": [("SPC", "V1")]}}, "not intrinsic"),
+        ({"signal_range": 0}, "positive number"),
+        ({"prior": {("V1", "V4"): (0, 1)}}, r"Unknown parameter 'A\[V1->V4\]' in DCM.prior: did you mean"),
+        ({"prior": {"decay": 0.3}}, r"must be \(mean, sd\)"),
+        ({"prior": {"decay": (0.3, -1)}}, "sd of at least 0"),
         ({"neuronal": "liquid", "flow": "bilinear"}, "only flow='true'"),
         ({"driving": [], "modulatory": {}}, "flat signal"),
         ({"inputs": ["V1", "motion"], "driving": [("motion", "V5")]}, "both a region and an input"),

@@ -1,0 +1,209 @@
+"""A DCM's parameters: their order and names, their default priors, and what each of them moves in the flow.
+
+Order: connections A, B, C, D (each column by column, as SPM has them), transit of each region, decay, epsilon, then the synapses of a liquid
+model. All on SPM's scale.
+
+Lives here: `Layout`. Does not live here: the numbers of the priors (`priors`), the equations (`neuronal`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ltc_causal.core.coupling import edge_name
+from ltc_causal.core.gaussian import Gaussian
+from ltc_causal.errors import InputError, known_name
+from ltc_causal.models import neuronal, priors
+from ltc_causal.models.neuronal import Weights
+
+SYNAPTIC = {
+    "kappa": "log_kappa",
+    "tau": "tau",
+    "lambda": "lambda",
+}  # what a liquid model's synapses may have of their own, and its parameter
+NOTHING, NETWORK, GATING, KAPPA, TAU, LAMBDA = range(6)
+
+
+class Moves(NamedTuple):
+    """What each free parameter moves in the flow, for the compiled integrators.
+
+    kind : (parameter,), NOTHING ... LAMBDA
+    row, column : the entry of the network (or synapse) moved, -1 for none; a row of -1 with kind KAPPA is every synapse
+    gate : the region whose activity multiplies it, for kind GATING
+    coefficient : (input value, parameter), by how much the entry moves
+    chain : the region whose transit this is, the number of regions for decay, -1 otherwise
+    """
+
+    kind: NDArray[np.int64]
+    row: NDArray[np.int64]
+    column: NDArray[np.int64]
+    gate: NDArray[np.int64]
+    coefficient: NDArray[np.float64]
+    chain: NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """The parameters of a DCM.
+
+    masks : boolean arrays "A" (target, source), "B" (input, target, source), "C" (target, input), "D" (gating region, target, source)
+    neuronal : kind of model; per_edge : which of SYNAPTIC each connection of a liquid model has of its own
+    """
+
+    regions: tuple[str, ...]
+    inputs: tuple[str, ...]
+    masks: Mapping[str, NDArray[np.bool_]]
+    neuronal: str
+    per_edge: tuple[str, ...] = ()
+
+    @cached_property
+    def edges(self) -> list[tuple[str, tuple[int, int, int]]]:
+        """Matrix and (input, gating region or -1, target, source) of every connection."""
+        edges = []
+        for matrix in "ABCD":
+            mask = self.masks[matrix]
+            mask = mask[None] if mask.ndim == 2 else mask
+            first = matrix in "BD"
+            edges += [(matrix, (int(k) if first else -1, int(i), int(j))) for k, j, i in np.argwhere(mask.transpose(0, 2, 1))]
+        return edges
+
+    @cached_property
+    def edge_names(self) -> tuple[str, ...]:
+        """Names of the connections."""
+        names = []
+        for matrix, (k, i, j) in self.edges:
+            by = {"B": self.inputs, "D": self.regions}.get(matrix, ("",))[k]
+            names.append(edge_name(matrix, (self.inputs if matrix == "C" else self.regions)[j], self.regions[i], by))
+        return tuple(names)
+
+    @cached_property
+    def synapses(self) -> list[tuple[int, int]]:
+        """(target, source) of every connection between regions, column by column."""
+        present = self.masks["A"] | self.masks["B"].any(axis=0) | self.masks["D"].any(axis=0)
+        return [(int(i), int(j)) for j, i in np.argwhere(present.T) if i != j]
+
+    @cached_property
+    def _synaptic(self) -> list[tuple[str, str, int, int]]:
+        """Name, kind, target and source of each synaptic parameter; the one saturation of all synapses has no place."""
+        if self.neuronal != "liquid":
+            return []
+        listed = [] if "kappa" in self.per_edge else [("log_kappa", "kappa", -1, -1)]
+        for kind in self.per_edge:
+            listed += [(f"{SYNAPTIC[kind]}[{self.regions[j]}->{self.regions[i]}]", kind, i, j) for i, j in self.synapses]
+        return listed
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Names of all parameters."""
+        haemodynamic = [f"transit[{region}]" for region in self.regions]
+        return (*self.edge_names, *haemodynamic, "decay", "epsilon", *(name for name, *_ in self._synaptic))
+
+    def default_prior(self) -> Gaussian:
+        """The usual prior of this kind of model."""
+        of_matrix = priors.TWO_STATE if self.neuronal == "two_state" else priors.ONE_STATE
+        of_synapse = {"kappa": priors.SATURATION, "tau": priors.THRESHOLD, "lambda": priors.REVERSAL}
+        moments = [of_matrix[matrix] for matrix, _ in self.edges]
+        moments += [priors.HAEMODYNAMIC] * (len(self.regions) + 2)
+        moments += [of_synapse[kind] for _, kind, _, _ in self._synaptic]
+        mean, variance = np.array(moments).T
+        return Gaussian(self.names, mean, np.diag(variance))
+
+    def stated_prior(self, stated: Any) -> Gaussian:
+        """The prior that a user states: a Gaussian over all parameters, or {connection or parameter: (mean, sd)} over some."""
+        if isinstance(stated, Gaussian):
+            if stated.names != self.names:
+                raise InputError(
+                    "DCM.prior as a Gaussian must be over the model's own parameters in their order: change DCM(...).prior of the same "
+                    "connections, or give {name: (mean, sd)}; to change the kind of model use with_neuronal."
+                )
+            return stated
+        default = self.default_prior()
+        mean, sd = default.mean.copy(), default.sd.copy()
+        for key, value in (stated or {}).items():
+            at = known_name("parameter", self.parameter_name(key), self.names, "DCM.prior")
+            mean[at], sd[at] = _moments(self.names[at], value)
+        return Gaussian(self.names, mean, np.diag(sd**2))
+
+    def parameter_name(self, key: Any) -> str:
+        """A parameter's name; a (source, target) pair stands for A of two regions, or C of an input and a region."""
+        if isinstance(key, str) or len(key) != 2:
+            return str(key)
+        source, target = key
+        return edge_name("C" if source in self.inputs else "A", source, target)
+
+    @cached_property
+    def _places(self) -> dict[str, tuple[NDArray, tuple[NDArray, ...]]]:
+        """Positions in theta of each matrix's parameters, and their places in the matrix."""
+        places = {}
+        for matrix in "ABCD":
+            at = np.array([p for p, (kind, _) in enumerate(self.edges) if kind == matrix], dtype=int)
+            entries = np.array([entry for kind, entry in self.edges if kind == matrix], dtype=int).reshape(-1, 3).T
+            places[matrix] = at, tuple(entries if matrix in "BD" else entries[1:])
+        return places
+
+    def weights(self, theta: NDArray) -> Weights:
+        """The neuronal parameters as matrices; theta of shape (parameter,), real or complex."""
+        two_state = self.neuronal == "two_state"
+        matrices = {}
+        for matrix in "ABCD":
+            at, places = self._places[matrix]
+            fill = -np.inf if two_state and matrix == "A" else 0.0
+            matrices[matrix] = np.full(self.masks[matrix].shape, fill, dtype=theta.dtype)
+            matrices[matrix][places] = theta[at]
+        D = matrices["D"] if self.masks["D"].any() else None
+        return Weights(matrices["A"], matrices["B"], matrices["C"], D, *self._synaptic_weights(theta), two_state)
+
+    def _synaptic_weights(self, theta: NDArray) -> tuple[Any, Any, Any]:
+        n = len(self.regions)
+        values: dict[str, Any] = {"kappa": 0.0, "tau": 0.0, "lambda": 0.0}
+        first = len(self.edges) + n + 2
+        for value, (_, kind, i, j) in zip(theta[first:], self._synaptic, strict=True):
+            value = np.exp(value) if kind == "kappa" else value
+            if i < 0:
+                values[kind] = value
+            else:
+                if np.ndim(values[kind]) == 0:
+                    values[kind] = np.full((n, n), 1.0 if kind == "kappa" else 0.0, dtype=theta.dtype)
+                values[kind][i, j] = value
+        return values["kappa"], values["tau"], values["lambda"]
+
+    def haemodynamics(self, theta: NDArray) -> tuple[NDArray, Any, Any]:
+        """Transit (..., region), decay and epsilon (...) of theta (..., parameter)."""
+        first, n = len(self.edges), len(self.regions)
+        return theta[..., first : first + n], theta[..., first + n], theta[..., first + n + 1]
+
+    def moves(self, weights: Weights, values: NDArray, free: NDArray[np.bool_], modulation: str) -> Moves:
+        """What the free parameters move under each input value (value, input)."""
+        matrix, entry, kind, chain = self._fixed_moves
+        matrix, entry, kind, chain = matrix[free], entry[free], kind[free], chain[free]
+        row, column, coefficient = neuronal.network_slopes(weights, values, matrix, entry, modulation)
+        synaptic = kind >= KAPPA
+        row[synaptic], column[synaptic] = entry[synaptic, 1], entry[synaptic, 2]
+        return Moves(kind, row, column, np.where(kind == GATING, entry[:, 0], -1), coefficient, chain)
+
+    @cached_property
+    def _fixed_moves(self) -> tuple[NDArray, NDArray, NDArray, NDArray]:
+        n, first = len(self.regions), len(self.edges)
+        matrix = np.full(len(self.names), "-")
+        entry, kind, chain = np.full((len(self.names), 3), -1), np.full(len(self.names), NOTHING), np.full(len(self.names), -1)
+        for p, (of, place) in enumerate(self.edges):
+            matrix[p], entry[p], kind[p] = of, place, GATING if of == "D" else NETWORK
+        chain[first : first + n + 1] = np.arange(n + 1)
+        for p, (_, of, i, j) in enumerate(self._synaptic, first + n + 2):
+            entry[p], kind[p] = (-1, i, j), {"kappa": KAPPA, "tau": TAU, "lambda": LAMBDA}[of]
+        return matrix, entry, kind, chain
+
+
+def _moments(name: str, value: Any) -> tuple[float, float]:
+    """(mean, sd) of one parameter; raises `InputError` for anything else."""
+    try:
+        mean, sd = (float(number) for number in value)
+    except (TypeError, ValueError):
+        raise InputError(f"DCM.prior of {name!r} must be (mean, sd), got {value!r}: give an sd of 0 to fix it.") from None
+    if not (np.isfinite(mean) and np.isfinite(sd) and sd >= 0):
+        raise InputError(f"DCM.prior of {name!r} must be a finite mean and an sd of at least 0, got {value!r}: give an sd of 0 to fix it.")
+    return mean, sd
