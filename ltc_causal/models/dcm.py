@@ -107,8 +107,10 @@ class DCM:
         if self.signal_range is not None:
             object.__setattr__(self, "signal_range", positive("DCM signal_range", self.signal_range, "percent, or None for no scaling"))
         stated = self.prior if isinstance(self.prior, Gaussian) else dict(self.prior or {})
-        object.__setattr__(self, "_stated", stated)
         object.__setattr__(self, "prior", self._layout.stated_prior(stated))
+        # The usual prior states nothing, also where dataclasses.replace hands it on as a Gaussian.
+        usual = isinstance(stated, Gaussian) and self._layout.is_default(stated)
+        object.__setattr__(self, "_stated", {} if usual else stated)
 
     def _check_kind(self) -> None:
         """Connections and options that the kind of model cannot have."""
@@ -155,7 +157,7 @@ class DCM:
 
     def with_flow(self, flow: str) -> "DCM":
         """The same model integrated another way ("bilinear", "true" or "spm")."""
-        return replace(self, flow=flow)
+        return replace(self, flow=flow, prior=self._stated)  # pyright: ignore[reportAttributeAccessIssue]
 
     def with_principal_modes(self, recording: Recording, count: int = 8) -> "DCM":
         """The same model with A's prior confined to the signal's principal modes, SPM's way with more than 8 regions.

@@ -112,6 +112,11 @@ class Layout:
         mean, variance = np.array(moments).T
         return Gaussian(self.names, mean, np.diag(variance))
 
+    def is_default(self, prior: Gaussian) -> bool:
+        """Whether a prior over these parameters is the usual one."""
+        default = self.default_prior()
+        return np.array_equal(default.mean, prior.mean) and np.array_equal(default.cov, prior.cov)
+
     def stated_prior(self, stated: Any) -> Gaussian:
         """The prior that a user states: a Gaussian over all parameters, or {connection or parameter: (mean, sd)} over some."""
         if isinstance(stated, Gaussian):

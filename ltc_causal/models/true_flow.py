@@ -100,53 +100,136 @@ def _gated(N, D, synapses, x, rates, J, moved, by_synapse):
 
 
 @numba.njit(cache=True)
-def _neuronal_tangents(J, moved, by_synapse, x, dx, kind, row, column, gate, coefficient, out):
-    """Tangents of the neuronal rates: J dx, plus what each parameter moves by itself."""
-    U, n_parameter = dx.shape
+def _neuronal_tangents(J, moved, by_synapse, x, dx, stage, kind, row, column, gate, coefficient, out):
+    """Tangents of the neuronal rates, into out (unit, parameter): J dx of this stage, plus what each parameter moves by itself."""
+    U, P = out.shape
     for i in range(U):
-        for p in range(n_parameter):
-            out[i, p] = J[i, 0] * dx[0, p]
-        for j in range(1, U):
-            w = J[i, j]
+        line = out[i]
+        line[:] = 0.0
+        for j in range(U):
+            w, source = J[i, j], dx[j]
             if w != 0.0:
-                for p in range(n_parameter):
-                    out[i, p] += w * dx[j, p]
-    for p in range(n_parameter):
+                for p in range(P):
+                    line[p] += w * source[p, stage]
+    for p in range(P):
         i, j = row[p], column[p]
         if kind[p] == NETWORK:
             out[i, p] += coefficient[p] * moved[i, j]
         elif kind[p] == GATING:
             out[i, p] += coefficient[p] * moved[i, j] * x[gate[p]]
-        elif kind[p] != NOTHING and i >= 0:
+        elif i >= 0:
             out[i, p] += by_synapse[kind[p] - KAPPA, i, j]
-        elif kind[p] == KAPPA:
+        else:
             for target in range(U):
                 for source in range(U):
                     out[target, p] += by_synapse[0, target, source]
 
 
 @numba.njit(cache=True)
-def _haemodynamic_tangents(signal_decay, slopes, s, volume_rate, oxygen_rate, dx, dh, own, common, out):
-    """One region's tangents: dx (parameter,), dh and out (4, parameter); own and common are parameter positions or -1."""
+def _neuronal_step(N, D, synapses, gated, width, x, xs, dx, kind, row, column, gate, coefficient, J, moved, by_synapse, drate, dtotal):
+    """Move neuronal states x over one step; leave their values at its four stages in xs (unit, 4), their tangents in dx (unit, parameter, 4).
+
+    Between steps dx holds the tangents at its first stage.
+    """
+    U, P = drate.shape
+    total, rate, stage = x.copy(), np.empty(U), x.copy()
+    dtotal[:] = dx[:, :P, 0]
+    for number in range(4):
+        xs[:, number] = stage
+        if gated:
+            _gated(N, D, synapses, stage, rate, J, moved, by_synapse)
+        else:
+            _linear(N, stage, rate, J, moved)
+        if P:
+            _neuronal_tangents(J, moved, by_synapse, stage, dx, number, kind, row, column, gate, coefficient, drate)
+        gain = width / 6.0 if number in (0, 3) else width / 3.0
+        weight = width if number == 2 else width / 2.0
+        for i in range(U):
+            total[i] += gain * rate[i]
+            stage[i] = x[i] + weight * rate[i]
+            base, change, sums = dx[i], drate[i], dtotal[i]
+            for p in range(P):
+                sums[p] += gain * change[p]
+            if number < 3:
+                for p in range(P):
+                    base[p, number + 1] = base[p, 0] + weight * change[p]
+    x[:] = total
+
+
+@numba.njit(cache=True, fastmath={"contract"})
+def _rates(signal_decay, slopes, dx, ds, df, dv, dq, own):
+    """One region's tangents of dh/dt; own is what a parameter of its haemodynamics adds to those of s, log v and log q."""
     s_f, f_s, f_f, v_f, v_v, q_f, q_v, q_q = slopes
-    for p in range(dx.shape[0]):
-        out[0, p] = dx[p] - signal_decay * dh[0, p] + s_f * dh[1, p]
-        out[1, p] = f_s * dh[0, p] + f_f * dh[1, p]
-        out[2, p] = v_f * dh[1, p] + v_v * dh[2, p]
-        out[3, p] = q_f * dh[1, p] + q_v * dh[2, p] + q_q * dh[3, p]
-    if own >= 0:
-        out[2, own] -= volume_rate
-        out[3, own] -= oxygen_rate
-    if common >= 0:
-        out[0, common] -= signal_decay * s
+    by_s, by_v, by_q = own
+    return (
+        dx - signal_decay * ds + s_f * df + by_s,
+        f_s * ds + f_f * df,
+        v_f * df + v_v * dv + by_v,
+        q_f * df + q_v * dv + q_q * dq + by_q,
+    )
+
+
+@numba.njit(cache=True, fastmath={"contract"})
+def _tangent(width, signal_decay, slopes, dx, forcing, dh):
+    """Move one parameter's tangents dh (4,) of one region over a step: all four stages at once, in registers.
+
+    slopes, dx, forcing : at each stage
+    """
+    half = 0.5 * width
+    s, f, v, q = dh[0], dh[1], dh[2], dh[3]
+    a = _rates(signal_decay, slopes[0], dx[0], s, f, v, q, forcing[0])
+    b = _rates(signal_decay, slopes[1], dx[1], s + half * a[0], f + half * a[1], v + half * a[2], q + half * a[3], forcing[1])
+    c = _rates(signal_decay, slopes[2], dx[2], s + half * b[0], f + half * b[1], v + half * b[2], q + half * b[3], forcing[2])
+    d = _rates(signal_decay, slopes[3], dx[3], s + width * c[0], f + width * c[1], v + width * c[2], q + width * c[3], forcing[3])
+    dh[0] = s + width / 6.0 * (a[0] + 2.0 * (b[0] + c[0]) + d[0])
+    dh[1] = f + width / 6.0 * (a[1] + 2.0 * (b[1] + c[1]) + d[1])
+    dh[2] = v + width / 6.0 * (a[2] + 2.0 * (b[2] + c[2]) + d[2])
+    dh[3] = q + width / 6.0 * (a[3] + 2.0 * (b[3] + c[3]) + d[3])
+
+
+@numba.njit(cache=True, fastmath={"contract"})
+def _haemodynamic_step(h, x, signal_decay, inverse_tau, width, dh, dx, tangents):
+    """Move one region's h (4,) over a step, from its activity x (4,) at the stages; and its tangents dh (parameter + 2, 4).
+
+    dx : (parameter, 4), tangents of x; the last two rows of dh belong to the region's transit and to decay, which do not move x
+    """
+    half = 0.5 * width
+    s, f, v, q = h[0], h[1], h[2], h[3]
+    a, slopes_a = flow_and_slopes(s, f, v, q, x[0], signal_decay, inverse_tau)
+    s_b = s + half * a[0]
+    b, slopes_b = flow_and_slopes(s_b, f + half * a[1], v + half * a[2], q + half * a[3], x[1], signal_decay, inverse_tau)
+    s_c = s + half * b[0]
+    c, slopes_c = flow_and_slopes(s_c, f + half * b[1], v + half * b[2], q + half * b[3], x[2], signal_decay, inverse_tau)
+    s_d = s + width * c[0]
+    d, slopes_d = flow_and_slopes(s_d, f + width * c[1], v + width * c[2], q + width * c[3], x[3], signal_decay, inverse_tau)
+    for k in range(4):
+        h[k] += width / 6.0 * (a[k] + 2.0 * (b[k] + c[k]) + d[k])
+    if not tangents:
+        return
+    slopes = (slopes_a, slopes_b, slopes_c, slopes_d)
+    none, P = (0.0, 0.0, 0.0), len(dx)
+    for p in range(P):
+        _tangent(width, signal_decay, slopes, dx[p], (none, none, none, none), dh[p])
+    still = (0.0, 0.0, 0.0, 0.0)
+    transit = ((0.0, -a[2], -a[3]), (0.0, -b[2], -b[3]), (0.0, -c[2], -c[3]), (0.0, -d[2], -d[3]))
+    _tangent(width, signal_decay, slopes, still, transit, dh[P])
+    decay = (
+        (-signal_decay * s, 0.0, 0.0), (-signal_decay * s_b, 0.0, 0.0), (-signal_decay * s_c, 0.0, 0.0), (-signal_decay * s_d, 0.0, 0.0)
+    )  # fmt: skip
+    _tangent(width, signal_decay, slopes, still, decay, dh[P + 1])
 
 
 @numba.njit(cache=True)
-def _advance(base, rate, weight, total, gain, stage):
-    """Add gain * rate to the total of the step, and put base + weight * rate into the next stage; all flat arrays."""
-    for e in range(len(base)):
-        total[e] += gain * rate[e]
-        stage[e] = base[e] + weight * rate[e]
+def _within_bounds(x, h):
+    """Whether all states are within bounds; a comparison that NaN fails."""
+    largest = 0.0
+    for value in x:
+        if not abs(value) <= largest:
+            largest = abs(value)
+    for value in h.flat:
+        if not abs(value) <= largest:
+            largest = abs(value)
+    return largest <= BOUND
 
 
 @numba.njit(cache=True)
@@ -154,64 +237,40 @@ def _run(
     N, D, synapses, signal_decay, inverse_tau, kind, row, column, gate, coefficient, chain,
     dt, pair_value, pair_bins, step_pair, read_scan, n_scan,
 ):  # fmt: skip
-    U, n, P = N.shape[1], len(inverse_tau), len(kind)
+    U, n = N.shape[1], len(inverse_tau)
     gated = len(D) > 0 or np.any(synapses[0] != 0.0) or np.any(synapses[2] != 0.0)
-    # One vector for all states, neuronal first, then four a region; and the same for the tangents of each.
-    size = U + N_STATE * n
-    z, total, stage, rate = np.zeros(size), np.zeros(size), np.zeros(size), np.zeros(size)
-    dz, dtotal, dstage, drate = np.zeros((size, P)), np.zeros((size, P)), np.zeros((size, P)), np.zeros((size, P))
+    neuronal = np.flatnonzero(kind != NOTHING)  # the parameters that move activity
+    P = len(neuronal)
+    kind_, row_, column_, gate_ = kind[neuronal], row[neuronal], column[neuronal], gate[neuronal]
+    coefficient_ = coefficient[:, neuronal]
+    x, h, xs = np.zeros(U), np.zeros((n, N_STATE)), np.zeros((U, 4))
+    dx, dh = np.zeros((U, P, 4)), np.zeros((n, P + 2, N_STATE))
     J, moved, by_synapse = np.zeros((U, U)), np.zeros((U, U + 1)), np.zeros((3, U, U))
-    out, dout = np.zeros((n_scan, n, N_STATE - VOLUME)), np.zeros((n_scan, n, N_STATE - VOLUME, P))
-    own = np.full(n, -1)
-    common = -1
-    for p in range(P):
-        if chain[p] == n:
-            common = p
-        elif chain[p] >= 0:
-            own[chain[p]] = p
+    drate, dtotal = np.zeros((U, P)), np.zeros((U, P))
+    out, dout = np.zeros((n_scan, n, N_STATE - VOLUME)), np.zeros((n_scan, n, N_STATE - VOLUME, len(kind)))
     for step in range(len(step_pair)):
         pair = step_pair[step]
         if pair >= 0:
-            value = pair_value[pair]
-            length = pair_bins[pair] * dt
+            value, length = pair_value[pair], pair_bins[pair] * dt
             n_sub = int(np.ceil(length / MAX_STEP - 1e-9))
-            width = length / n_sub
             for _ in range(n_sub):
-                stage[:], total[:], dstage[:], dtotal[:] = z, z, dz, dz
-                for number in range(4):
-                    if gated:
-                        _gated(N[value], D, synapses, stage[:U], rate[:U], J, moved, by_synapse)
-                    else:
-                        _linear(N[value], stage[:U], rate[:U], J, moved)
-                    if P:
-                        _neuronal_tangents(J, moved, by_synapse, stage, dstage[:U], kind, row, column, gate, coefficient[value], drate[:U])
-                    for i in range(n):
-                        at = U + N_STATE * i
-                        rates, slopes = flow_and_slopes(
-                            stage[at], stage[at + 1], stage[at + 2], stage[at + 3], stage[i], signal_decay, inverse_tau[i]
-                        )
-                        rate[at], rate[at + 1], rate[at + 2], rate[at + 3] = rates
-                        if P:
-                            _haemodynamic_tangents(
-                                signal_decay, slopes, stage[at], rates[2], rates[3], dstage[i], dstage[at : at + N_STATE], own[i], common,
-                                drate[at : at + N_STATE],
-                            )  # fmt: skip
-                    gain = width / 6.0 if number in (0, 3) else width / 3.0
-                    weight = width if number == 2 else width / 2.0
-                    _advance(z, rate, weight, total, gain, stage)
-                    if P:
-                        _advance(dz.reshape(-1), drate.reshape(-1), weight, dtotal.reshape(-1), gain, dstage.reshape(-1))
-                z, total, dz, dtotal = total, z, dtotal, dz
-            largest = 0.0
-            for e in range(size):
-                if not abs(z[e]) <= largest:
-                    largest = abs(z[e])
-            if not largest <= BOUND:
+                _neuronal_step(
+                    N[value], D, synapses, gated, length / n_sub, x, xs, dx, kind_, row_, column_, gate_, coefficient_[value], J, moved,
+                    by_synapse, drate, dtotal,
+                )  # fmt: skip
+                for i in range(n):
+                    _haemodynamic_step(h[i], xs[i], signal_decay, inverse_tau[i], length / n_sub, dh[i], dx[i], len(kind) > 0)
+                dx[:, :, 0] = dtotal
+            if not _within_bounds(x, h):
                 return out, dout, False
         for i in range(n):
             scan = read_scan[step, i]
             if scan >= 0:
-                at = U + N_STATE * i
-                out[scan, i] = z[at + VOLUME : at + N_STATE]
-                dout[scan, i] = dz[at + VOLUME : at + N_STATE]
+                out[scan, i] = h[i, VOLUME:]
+                for k in range(N_STATE - VOLUME):
+                    for p in range(P):
+                        dout[scan, i, k, neuronal[p]] = dh[i, p, VOLUME + k]
+                    for p in range(len(kind)):
+                        if chain[p] == i or chain[p] == n:
+                            dout[scan, i, k, p] = dh[i, P + (1 if chain[p] == n else 0), VOLUME + k]
     return out, dout, True

@@ -83,7 +83,7 @@ def test_a_stated_prior_takes_the_place_of_the_usual_one():
         expected = stated.get(name, (usual.mean[usual.index(name)], usual.sd[usual.index(name)]))
         assert (mean, sd) == pytest.approx(expected)
     assert not model.prior.free[model.prior.index("epsilon")]
-    liquid = model.with_neuronal("liquid")
+    liquid = model.with_flow("true").with_neuronal("liquid")
     assert liquid.prior.mean[liquid.prior.index("A[V1->V5]")] == 0.3
     with pytest.raises(lc.InputError, match="scale of a bilinear model"):
         model.with_neuronal("two_state")

@@ -1,10 +1,15 @@
 """SPM's step for gated coupling: its own numbers, each step against a matrix exponential, and the flow that it comes to in short steps."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import spm_reference
 from scipy.integrate import solve_ivp
 from scipy.linalg import expm
+from test_house import begins
 
 from ltc_causal.models import haemodynamics, spm_nonlinear
 from ltc_causal.models.haemodynamics import DIFFERENCE_STEP
@@ -170,3 +175,16 @@ def test_a_course_that_leaves_its_bounds_ends_with_zeros():
     steps = cut_into_steps(np.ones((40, 2)), 1.0, np.arange(0, 40, 2)[:, None].repeat(3, axis=1), np.arange(40))
     h, stable = spm_nonlinear.course(Weights(A, w.B, w.C, w.D), TRANSIT, DECAY, steps)
     assert not stable and np.isfinite(h).all() and h[1].any() and not h[-1].any()
+
+
+@pytest.mark.slow
+def test_the_case_study_prints_what_its_page_shows(tmp_path):
+    root = Path(__file__).resolve().parents[2]
+    study = root / "case_studies" / "spm_nonlinear"
+    run = subprocess.run([sys.executable, study / "run.py", tmp_path], cwd=root, capture_output=True, text=True, check=True)
+    shown = (study / "README.md").read_text(encoding="utf-8").partition("```text\n")[2].partition("```")[0]
+    assert len(shown) > 1000
+    for line, printed in zip(shown.splitlines(), run.stdout.splitlines(), strict=True):
+        # The differences from SPM's stored prediction are rounding, which no two machines share.
+        assert begins(line, printed) or "e-1" in line, f"shown: {line}\nprinted: {printed}"
+    assert (tmp_path / "figure.svg").stat().st_size > 10_000
