@@ -187,7 +187,7 @@ class Layout:
         matrix, entry, kind, chain = matrix[free], entry[free], kind[free], chain[free]
         row, column, coefficient = neuronal.network_slopes(weights, values, matrix, entry, modulation)
         synaptic = kind >= KAPPA
-        row[synaptic], column[synaptic] = entry[synaptic, 1], entry[synaptic, 2]
+        row[synaptic], column[synaptic], coefficient[:, synaptic] = entry[synaptic, 1], entry[synaptic, 2], 1.0
         return Moves(kind, row, column, np.where(kind == GATING, entry[:, 0], -1), coefficient, chain)
 
     @cached_property
