@@ -22,6 +22,9 @@ if TYPE_CHECKING:  # for editors and type checkers; `_ON_FIRST_USE` says the sam
     from ltc_causal.causal.effects import total_effect
     from ltc_causal.causal.graph import causal_graph
     from ltc_causal.causal.predict import predict
+    from ltc_causal.core.calibration import Calibration
+    from ltc_causal.core.diagnosis import Diagnosis
+    from ltc_causal.experiments.calibration import calibrate
     from ltc_causal.group.model_selection import compare
     from ltc_causal.inference.fit import fit
     from ltc_causal.inference.laplace import VariationalLaplace
@@ -42,6 +45,9 @@ _ON_FIRST_USE = {
     "Taylor": "ltc_causal.reduction.linearise",
     "causal_graph": "ltc_causal.causal.graph",
     "predict": "ltc_causal.causal.predict",
+    "calibrate": "ltc_causal.experiments.calibration",
+    "Calibration": "ltc_causal.core.calibration",
+    "Diagnosis": "ltc_causal.core.diagnosis",
     "total_effect": "ltc_causal.causal.effects",
     "compare": "ltc_causal.group.model_selection",
     "save": "ltc_causal.io.archive",
@@ -54,9 +60,11 @@ _ON_FIRST_USE = {
 
 __all__ = [
     "DCM",
+    "Calibration",
     "Clamp",
     "Coupling",
     "Cut",
+    "Diagnosis",
     "Fit",
     "Gaussian",
     "InputError",
@@ -70,6 +78,7 @@ __all__ = [
     "Taylor",
     "TimeSeries",
     "VariationalLaplace",
+    "calibrate",
     "causal_graph",
     "compare",
     "datasets",

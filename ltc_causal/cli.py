@@ -3,6 +3,8 @@
 Exit codes: 0 done; 2 something given cannot be used (one sentence says what); 3 done, but a fit did not converge; 130 stopped by Ctrl-C.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -34,6 +36,21 @@ def _main(
     """Causal analysis of dynamical systems, above all the brain."""
 
 
+@contextmanager
+def _one_sentence() -> Iterator[None]:
+    """Bad input ends in its sentence and Ctrl-C in a hint, never in a traceback."""
+    from ltc_causal.errors import InputError
+
+    try:
+        yield
+    except InputError as error:
+        typer.echo(f"Error: {error}", err=True)
+        raise typer.Exit(BAD_INPUT) from None
+    except KeyboardInterrupt:
+        typer.echo("Stopped; run the same command to go on.", err=True)
+        raise typer.Exit(STOPPED) from None
+
+
 @app.command()
 def run(
     config: Annotated[Path, typer.Argument(help="The study's config.toml.")],
@@ -42,22 +59,36 @@ def run(
     fresh: Annotated[bool, typer.Option("--fresh", help="Compute every fit again, also those that are there.")] = False,
 ) -> None:
     """Run a study: fit its models, compare, reduce, draw the graph, predict the interventions, and write a report."""
-    from ltc_causal.errors import InputError
-
-    try:
+    with _one_sentence():
         # Imported here, so that --help does not wait for the compiler and the plotting library.
         from ltc_causal.experiments.progress import Silent, Terminal
         from ltc_causal.experiments.runner import run_study
 
         results = run_study(config, out, Silent() if quiet else Terminal(), fresh)
-    except InputError as error:
-        typer.echo(f"Error: {error}", err=True)
-        raise typer.Exit(BAD_INPUT) from None
-    except KeyboardInterrupt:
-        typer.echo("Stopped; run the same command to go on.", err=True)
-        raise typer.Exit(STOPPED) from None
     if results.unconverged:
         typer.echo(f"Not converged: {', '.join(results.unconverged)}; see {out / 'report.html'}.", err=True)
+        raise typer.Exit(NOT_CONVERGED)
+
+
+@app.command()
+def fit(
+    source: Annotated[Path, typer.Argument(help="A study's config.toml, or a DCM file of SPM (.mat).")],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="File for the fit, which ltc_causal.load reads.")] = None,
+    model: Annotated[str | None, typer.Option("--model", "-m", help="Which of the study's models; else the one that it asks.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Do not print the summary.")] = False,
+) -> None:
+    """Fit one model to one recording, print what was found and keep it in a file."""
+    with _one_sentence():
+        from ltc_causal.experiments.one_fit import fit_one
+        from ltc_causal.io.archive import save
+
+        result = fit_one(source, model)
+        if out is not None:
+            save(result, out)
+    if not quiet:
+        typer.echo(result.summary())
+    if not result.status.converged:
+        typer.echo(f"{result.status}", err=True)
         raise typer.Exit(NOT_CONVERGED)
 
 

@@ -1,9 +1,11 @@
 """Results made by hand, whose every number a test knows: a two-region model, fits of it, predictions."""
 
+from dataclasses import replace
+
 import numpy as np
 
 import ltc_causal as lc
-from ltc_causal.core.result import History, Prediction, Status
+from ltc_causal.core.result import History, Prediction, Session, Status
 
 REGIONS = ("V1", "V5")
 INPUTS = ("photic", "attention")
@@ -56,7 +58,13 @@ def fit(neuronal="bilinear", status=Status.CONVERGED, seed=0, free_energy=-123.4
     )
     prediction = 0.5 * data.series.values + 0.1 * rng.standard_normal(shape)
     confounds = 0.1 * rng.standard_normal(shape)
-    return lc.Fit(its_model, data, posterior, free_energy, noise, prediction, confounds, status, history, 0.01, 1.5, seed)
+    session = Session(data, prediction, confounds, noise, its_model.features(data).scale)
+    return lc.Fit(its_model, (session,), posterior, free_energy, status, history, 0.01, 1.5, seed)
+
+
+def with_recording(fit, recording):
+    """The same fit, said to be of another recording."""
+    return replace(fit, sessions=(replace(fit.sessions[0], recording=recording),))
 
 
 def prediction(draws, do=(), probability=0.9):

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 import ltc_causal as lc
-from ltc_causal.core.result import Fit, History, Status
+from ltc_causal.core.result import Fit, History, Session, Status
 
 REGIONS = ("V1", "V5", "SPC", "FEF", "IPS", "PFC")
 INPUTS = ("photic", "motion", "attention")
@@ -67,4 +67,5 @@ def made_fit(model=None, truth=TRUTH, sd=0.02, recording=None, free_energy=0.0, 
     n_region = len(model.regions)
     noise = lc.Gaussian(tuple(model.regions), np.full(n_region, 6.0), np.eye(n_region) / 128)
     history = History(np.zeros(1), np.zeros(1), np.zeros(1), np.ones(1, dtype=bool))
-    return Fit(model, recording, posterior, free_energy, noise, flat, flat, status, history, 0.0, 0.0)
+    session = Session(recording, flat, flat, noise, model.features(recording).scale)
+    return Fit(model, (session,), posterior, free_energy, status, history, 0.0, 0.0)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+import ltc_causal as lc
 from ltc_causal import cli
 from ltc_causal.experiments import runner
 
@@ -49,6 +50,56 @@ def test_stopped_run_says_how_to_go_on(tmp_path, monkeypatch):
     monkeypatch.setattr(runner, "fit", stop)
     result = call("run", made.write_study(tmp_path), "--out", tmp_path / "out", "--quiet")
     assert result.exit_code == 130 and result.stderr == "Stopped; run the same command to go on.\n"
+
+
+def test_fit_prints_what_it_found_and_keeps_it(tmp_path):
+    config, out = made.write_study(tmp_path), tmp_path / "bilinear.fit"
+    result = call("fit", config, "--model", "bilinear", "--out", out)
+    assert result.exit_code == 0 and "Converged" in result.stdout and "Coupling in Hz" in result.stdout
+    kept = lc.load(out)
+    alone = lc.fit(made.model(), made.simulated())
+    np.testing.assert_allclose(kept.posterior.mean, alone.posterior.mean, rtol=1e-12)
+    assert kept.model.neuronal == "bilinear" and call("fit", config, "-m", "bilinear", "--quiet").stdout == ""
+
+
+def test_fit_takes_the_model_that_the_study_asks_with_all_its_options(tmp_path):
+    options = """
+neuronal = "liquid"
+gating = { V5 = [["V1", "V5"]] }
+per_edge = ["kappa", "tau"]
+prior = { decay = [0.1, 0.0], "C[photic->V1]" = [2.0, 0.5] }
+noise = { mean = 4.0, variance = 0.5 }
+signal_range = 0
+"""
+    config = made.CONFIG.replace('neuronal = "liquid"\nstart = "bilinear"', options)
+    result = call("fit", made.write_study(tmp_path, config), "--out", tmp_path / "liquid.fit", "--quiet")
+    assert result.exit_code in (0, 3)
+    model = lc.load(tmp_path / "liquid.fit").model
+    assert model.gating[1, 1, 0] and model.per_edge == ("kappa", "tau") and model.noise == lc.NoisePrior(4.0, 0.5)
+    assert model.signal_range is None and model.prior.mean[model.prior.index("C[photic->V1]")] == 2.0
+    assert not model.prior.free[model.prior.index("decay")]
+
+
+def test_fit_reads_a_dcm_of_spm(tmp_path):
+    fitted = lc.fit(made.model().with_flow("bilinear"), made.simulated())
+    lc.write_spm(fitted, tmp_path / "DCM.mat")
+    result = call("fit", tmp_path / "DCM.mat", "--out", tmp_path / "again.fit")
+    assert result.exit_code == 0, result.output
+    np.testing.assert_allclose(lc.load(tmp_path / "again.fit").posterior.mean, fitted.posterior.mean, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["{folder}/none.toml"], "There is no config file"),
+        (["{folder}/none.mat"], "There is no MATLAB file"),
+        (["{config}", "-m", "linear"], "Unknown model"),
+    ],
+)
+def test_fit_refuses_in_a_sentence(tmp_path, arguments, words):
+    config = made.write_study(tmp_path)
+    result = call("fit", *(argument.format(folder=tmp_path, config=config) for argument in arguments))
+    assert result.exit_code == 2 and len(result.stderr.strip().splitlines()) == 1 and words in result.stderr
 
 
 def values(change):

@@ -28,14 +28,16 @@ def predict(
     seed: int = 0,
     probability: float = 0.9,
     quantity: str = "bold",
+    session: int = 0,
 ) -> Prediction:
-    """The course of every region over the recording's scans: the usual one, or under the interventions `do` (Pearl 2009, ch. 3).
+    """The course of every region over a session's scans: the usual one, or under the interventions `do` (Pearl 2009, ch. 3).
 
     do : SetInput, Clamp and Cut, each in force during its own window [start, stop)
     draws : how many parameter sets are drawn from the posterior; the same seed gives the same ones with and without `do`, so that
         differences between two predictions are paired
     probability : of the band between `lower` and `upper`
     quantity : "bold", in the recording's units and without confounds, or "neuronal", activity as deviation from rest
+    session : whose inputs and scans, of a fit of several
 
     The model's own flow is integrated (for flow="bilinear" its expansion about rest) by the fourth-order Runge-Kutta method, in steps of at
     most 0.25 s, none across the border of a window. At the posterior mean the usual course is `fit.prediction`, to about 1e-5 of it; the
@@ -52,7 +54,8 @@ def predict(
             f"predict needs at least 2 draws and a probability between 0 and 1, got draws={draws!r}, probability={probability!r}."
         )
     model = fit.model
-    recording = fit.recording.select(model.regions)
+    explained = fit.session(session)
+    recording = explained.recording.select(model.regions)
     inputs = model.prepared_inputs(recording.inputs)
     do = checked_interventions(do, model.regions, inputs.names, len(inputs.values), inputs.dt)
 
@@ -62,7 +65,7 @@ def predict(
     course = [under(segment, do, means, inputs.dt) for segment in segments(system, inputs, reads, window_edges(do, inputs.dt))]
     neuronal, observed, stable = run_segments(system, course, reads, inputs.dt)
 
-    values = neuronal if quantity == "neuronal" else observed / model.features(recording).scale
+    values = neuronal if quantity == "neuronal" else observed / explained.scale
     values[..., ~stable] = np.nan
     mean, lower, upper = _band(values[..., stable], probability)
     return Prediction(

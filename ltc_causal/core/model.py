@@ -13,16 +13,21 @@ from numpy.typing import NDArray
 from ltc_causal.core.coupling import Coupling
 from ltc_causal.core.data import Inputs, Recording
 from ltc_causal.core.gaussian import Gaussian
+from ltc_causal.errors import finite_array, positive
 
 Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class NoisePrior:
-    """Gaussian prior on the log-precision of each region's observation noise."""
+    """Gaussian prior on the log-precision of each region's observation noise (-2 times the logarithm of its sd), in the model's units."""
 
     mean: float = 6.0
     variance: float = 1.0 / 128.0
+
+    def __post_init__(self):
+        object.__setattr__(self, "mean", float(finite_array("NoisePrior.mean", self.mean, 0, "()")))
+        object.__setattr__(self, "variance", positive("NoisePrior.variance", self.variance, "squared log-precision"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +64,14 @@ class GenerativeModel(Protocol):
         """Parameter vectors to begin at; more than one where the free energy is known to have several maxima."""
         ...
 
-    def features(self, recording: Recording) -> Features: ...
+    @property
+    def approximation(self) -> "GenerativeModel | None":
+        """A cheaper approximation over the same parameters, whose error a fit reports; None where there is none."""
+        ...
+
+    def features(self, recording: Recording) -> Features:
+        """One recording as the model predicts it; several sessions of one subject are then brought to the smallest of their scales."""
+        ...
 
     def predict(self, theta: Array, features: Features, differences: str = "exact") -> tuple[Array, bool]:
         """Prediction, shape (time, region), and whether every state stayed finite and within bounds."""

@@ -63,23 +63,39 @@ class Structure(Settings):
     centre_inputs: bool = False
 
 
-class Model(Settings):
-    """One model to fit.
+class Noise(Settings):
+    """Prior of each region's noise log-precision (see `core.model.NoisePrior`)."""
 
+    mean: float
+    variance: Annotated[float, Field(gt=0)]
+
+
+class Model(Settings):
+    """One model to fit (see `models.dcm.DCM` for its options).
+
+    gating : region -> connections that its activity changes; here and not in the structure, since not every kind of model has it
+    prior : parameter name -> [mean, sd], an sd of 0 fixes it
+    signal_range : the signal is scaled down to this range if it exceeds it; 0 for no scaling
     start : begin at the posterior mean of this other model, which stands before it; at the prior mean unless given
     """
 
-    neuronal: Literal["bilinear", "liquid"] = "bilinear"
-    flow: Literal["bilinear", "true"] | None = None
+    neuronal: Literal["bilinear", "nonlinear", "two_state", "liquid"] = "bilinear"
+    flow: Literal["bilinear", "true", "spm"] | None = None
+    gating: dict[str, list[Pair]] = {}
+    per_edge: list[Literal["kappa", "tau", "lambda"]] = []
+    prior: dict[str, tuple[float, float]] = {}
+    noise: Noise | None = None
+    signal_range: Annotated[float, Field(ge=0)] = 4.0
     start: str | None = None
 
 
 class Fitting(Settings):
     """How every model is fitted (see `inference.laplace.VariationalLaplace`)."""
 
-    path: Literal["spm"] = "spm"
+    path: Literal["spm", "fixed_point"] = "spm"
     differences: Literal["exact", "spm"] = "exact"
     max_iterations: Annotated[int, Field(ge=1)] = 128
+    starts: Annotated[int, Field(ge=1)] = 1
 
 
 class Causal(Settings):

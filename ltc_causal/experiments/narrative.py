@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ltc_causal.core.gaussian import Gaussian
-from ltc_causal.core.result import Fit, Reduction
+from ltc_causal.core.result import Fit, Reduction, Status
 from ltc_causal.experiments.study import Answer, Results, intervention_frame, records, usable
 from ltc_causal.group.model_selection import EVIDENCE_WORDS
 from ltc_causal.plotting.coupling import connection_label
@@ -76,6 +76,9 @@ def _convergence(results: Results) -> str:
     failed = results.unconverged
     if failed:
         return f"The fit of {listed(failed)} did not converge: what is said below of it is not to be relied on."
+    uninformed = [name for name, fit in results.fits.items() if fit.status is Status.NOT_INFORMED]
+    if uninformed:
+        return f"The data do not inform the fit of {listed(uninformed)}, which says hardly more than its prior."
     return {1: "The fit converged.", 2: "Both fits converged."}.get(len(results.fits), f"All {len(results.fits)} fits converged.")
 
 

@@ -109,7 +109,7 @@ def _fit_rows(results: Results) -> list[dict[str, Any]]:
     """One row a model: what its fit came to."""
     return [
         {
-            "name": name, "fit": fit, "ok": fit.status.ok, "iterations": len(fit.history), "seconds": number(fit.seconds, 2),
+            "name": name, "fit": fit, "ok": fit.status.converged, "iterations": len(fit.history), "seconds": number(fit.seconds, 2),
             "free_energy": number(fit.free_energy, 2) if usable(fit) else "none",
             "explained": [f"{100 * share:.0f}" for share in fit.variance_explained] if usable(fit) else ["–"] * len(fit.recording.regions),
         }

@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ltc_causal.core.data import Recording
-from ltc_causal.core.result import Fit
+from ltc_causal.core.result import Fit, Status
 from ltc_causal.errors import InputError
-from ltc_causal.experiments import study
+from ltc_causal.experiments import settings, study
 from ltc_causal.experiments.config import Config, fingerprint, read_config, write_config
 from ltc_causal.experiments.progress import Progress, Silent
 from ltc_causal.experiments.report import write_report
@@ -44,8 +44,8 @@ def run_study(config_path: str | Path, out: str | Path, progress: Progress | Non
     Raises `InputError` for bad settings or data, before anything is computed.
     """
     config = read_config(config_path)
-    models = study.build_models(config)
-    recording = study.read_data(config)
+    models = {name: settings.build_model(config, name) for name in config.models}
+    recording = settings.read_data(config)
     study.check_questions(config, recording)
     folder = Path(out)
     _make_folder(folder)
@@ -89,14 +89,16 @@ def _fitted(
             return known
     with steps.step(f"Fitting {name}", f"Fit of {name}") as outcome:
         start = config.models[name].start
-        result = fit(model, recording, study.method(config), start=None if start is None else before[start])
+        result = fit(model, recording, settings.method(config), start=None if start is None else before[start])
         save(result, path, {KEY: key})
         outcome.append(_in_short(result))
     return result
 
 
 def _in_short(result: Fit) -> str:
-    ending = "converged" if result.status.ok else "NOT CONVERGED"
+    ending = "converged" if result.status.converged else "NOT CONVERGED"
+    if result.status is Status.NOT_INFORMED:
+        ending += ", but the data do not inform the model"
     return f"{ending}, free energy {result.free_energy:.2f} nats, {len(result.history)} iterations, {result.seconds:.2f} s"
 
 
@@ -110,7 +112,7 @@ def _key(config: Config, name: str, model: DCM, recording: Recording) -> str:
         {
             "package": package_version(),
             "model": model.to_spec(),
-            "method": config.fit.model_dump(),
+            "method": {**config.fit.model_dump(), "seed": config.seed},
             "start": start and config.models[start].model_dump(),
             "data": {part: values.tolist() for part, values in data.items() if values is not None},
             "grid": [recording.series.dt, recording.inputs.dt, recording.echo_time, recording.inputs.names, recording.series.unit],

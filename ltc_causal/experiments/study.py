@@ -12,20 +12,16 @@ import networkx as nx
 import numpy as np
 import pandas as pd
 
-from ltc_causal import datasets
+from ltc_causal.causal.difference import Difference, difference
 from ltc_causal.causal.effects import total_effect
 from ltc_causal.causal.graph import causal_graph
 from ltc_causal.causal.intervened import checked_interventions
 from ltc_causal.causal.predict import predict
 from ltc_causal.core.data import Recording
 from ltc_causal.core.result import Effect, Fit, Prediction, Reduction, Status
-from ltc_causal.errors import InputError, known_name
+from ltc_causal.errors import InputError
 from ltc_causal.experiments.config import Config, Question
 from ltc_causal.group.model_selection import Comparison, compare
-from ltc_causal.inference.laplace import VariationalLaplace
-from ltc_causal.io.recording import read_recording
-from ltc_causal.models.dcm import DCM
-from ltc_causal.plotting.interventions import Difference, difference
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,20 +70,7 @@ class Results:
     @property
     def unconverged(self) -> tuple[str, ...]:
         """Names of the models whose fit did not converge."""
-        return tuple(name for name, fit in self.fits.items() if not fit.status.ok)
-
-
-def read_data(config: Config) -> Recording:
-    """The study's recording, with the regions that its models are about."""
-    if config.data.file is not None:
-        recording = read_recording(config.data.file)
-    else:
-        recording = {"attention": datasets.attention}[str(config.data.dataset)]()
-    for name in config.structure.inputs:
-        known_name("input", name, recording.inputs.names, "the recording (structure.inputs)")
-    for name in config.structure.regions:
-        known_name("region", name, recording.regions, "the recording (structure.regions)")
-    return recording.select(config.structure.regions)
+        return tuple(name for name, fit in self.fits.items() if not fit.status.converged)
 
 
 def check_questions(config: Config, recording: Recording) -> None:
@@ -98,29 +81,6 @@ def check_questions(config: Config, recording: Recording) -> None:
     for question in config.interventions:
         inputs = recording.inputs
         checked_interventions(question.interventions(), config.structure.regions, config.structure.inputs, len(inputs.values), inputs.dt)
-
-
-def build_models(config: Config) -> dict[str, DCM]:
-    """The study's models, by name."""
-    structure = config.structure
-    return {
-        name: DCM(
-            regions=structure.regions,
-            inputs=structure.inputs,
-            intrinsic=structure.intrinsic,
-            modulatory=structure.modulatory,
-            driving=structure.driving,
-            neuronal=model.neuronal,
-            flow=model.flow,
-            centre_inputs=structure.centre_inputs,
-        )
-        for name, model in config.models.items()
-    }
-
-
-def method(config: Config) -> VariationalLaplace:
-    """How the study's models are fitted."""
-    return VariationalLaplace(**config.fit.model_dump())
 
 
 def usable(fit: Fit) -> bool:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from ltc_causal.core.data import Recording
-from ltc_causal.core.result import Fit
+from ltc_causal.core.result import Fit, Status
 from ltc_causal.errors import InputError, unique_names
 
 # Kass and Raftery 1995, section 3.2, on the natural logarithm of the Bayes factor (theirs is for twice that).
@@ -27,14 +27,19 @@ class Comparison:
     free_energies : nats, shape (model,)
     log_bayes_factors : of each model against the first, in nats: differences of free energy
     probabilities : posterior model probabilities under equal priors, shape (model,)
-    converged : whether each fit did
+    statuses : how each fit ended
     """
 
     names: tuple[str, ...]
     free_energies: NDArray[np.float64]
     log_bayes_factors: NDArray[np.float64]
     probabilities: NDArray[np.float64]
-    converged: tuple[bool, ...]
+    statuses: tuple[Status, ...]
+
+    @property
+    def converged(self) -> tuple[bool, ...]:
+        """Whether each fit did, so that its free energy is to be relied on."""
+        return tuple(status.converged for status in self.statuses)
 
     def to_frame(self) -> pd.DataFrame:
         """One row a model: model, free_energy, log_bayes_factor, probability, converged."""
@@ -52,10 +57,21 @@ class Comparison:
             for name, factor in zip(self.names[1:], self.log_bayes_factors[1:], strict=True)
         ]
         lines.append(f"Most probable under equal priors: {self.names[best]} ({self.probabilities[best]:.3f}).")
-        failed = [name for name, converged in zip(self.names, self.converged, strict=True) if not converged]
+        return " ".join(lines + self._doubts())
+
+    def _doubts(self) -> list[str]:
+        """A sentence for the fits that did not converge, and one for those of which it is not known."""
+        ended = list(zip(self.names, self.statuses, strict=True))
+        unknown = [name for name, status in ended if status is Status.UNKNOWN]
+        failed = [name for name, status in ended if not status.converged and status is not Status.UNKNOWN]
+        doubts = []
         if failed:
-            lines.append(f"The fit of {', '.join(failed)} did not converge, so its free energy is not to be relied on.")
-        return " ".join(lines)
+            doubts.append(f"The fit of {', '.join(failed)} did not converge, so its free energy is not to be relied on.")
+        if unknown:
+            doubts.append(
+                f"It is not known whether the fit of {', '.join(unknown)} converged: fit it again before relying on its free energy."
+            )
+        return doubts
 
 
 def compare(fits: Sequence[Fit], names: Sequence[str] | None = None) -> Comparison:
@@ -82,8 +98,7 @@ def compare(fits: Sequence[Fit], names: Sequence[str] | None = None) -> Comparis
         )
     energies = np.array([fit.free_energy for fit in fits])
     names = _default_names(fits) if names is None else unique_names("compare(names)", names, len(fits))
-    converged = tuple(fit.status.ok for fit in fits)
-    return Comparison(names, energies, energies - energies[0], softmax(energies), converged)
+    return Comparison(names, energies, energies - energies[0], softmax(energies), tuple(fit.status for fit in fits))
 
 
 def _default_names(fits: Sequence[Fit]) -> tuple[str, ...]:
@@ -93,14 +108,15 @@ def _default_names(fits: Sequence[Fit]) -> tuple[str, ...]:
 
 def _same_data(one: Fit, other: Fit) -> bool:
     """Whether two fits explain the same signal of the same regions with the same confounds (inputs belong to the model)."""
-    if tuple(one.model.regions) != tuple(other.model.regions):
+    if tuple(one.model.regions) != tuple(other.model.regions) or len(one.sessions) != len(other.sessions):
         return False
-    a, b = _signal(one.recording, one.model.regions), _signal(other.recording, other.model.regions)
-    return one.recording.series.dt == other.recording.series.dt and all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
+    return all(_same_signal(a.recording, b.recording, one.model.regions) for a, b in zip(one.sessions, other.sessions, strict=True))
 
 
-def _signal(recording: Recording, regions: Sequence[str]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    return recording.select(regions).series.values, recording.confounds
+def _same_signal(one: Recording, other: Recording, regions: Sequence[str]) -> bool:
+    a, b = one.select(regions), other.select(regions)
+    same = np.array_equal(a.series.values, b.series.values) and np.array_equal(a.confounds, b.confounds)
+    return same and a.series.dt == b.series.dt
 
 
 def _evidence(log_bayes_factor: float, name: str, first: str) -> str:

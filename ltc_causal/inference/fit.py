@@ -1,72 +1,168 @@
-"""One verb: fit a model to a recording.
+"""One verb: fit a model to what was recorded of one subject.
 
-Lives here: `fit`. Does not live here: the methods (`laplace`).
+Lives here: `fit`, and what it makes of an ascent's end. Does not live here: the methods (`laplace`).
 """
 
 import time
-from typing import TypeVar
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TypeAlias
 
 import numpy as np
 
 from ltc_causal.core.data import Recording
 from ltc_causal.core.gaussian import Gaussian
-from ltc_causal.core.model import GenerativeModel
-from ltc_causal.core.result import Fit
-from ltc_causal.errors import InputError
+from ltc_causal.core.model import Features, GenerativeModel
+from ltc_causal.core.result import Approximation, Attempt, Fit, Session, largest_shift
+from ltc_causal.errors import InputError, known_name
 from ltc_causal.inference import laplace
+from ltc_causal.inference.design import Array, Ascent, Design, design
 from ltc_causal.inference.laplace import VariationalLaplace
 
-Model = TypeVar("Model", bound=GenerativeModel)
+Start: TypeAlias = Gaussian | Fit | Mapping[str, float]
 
 
-def fit(model: Model, recording: Recording, method: VariationalLaplace | None = None, *, start: Gaussian | Fit | None = None) -> Fit:
-    """Fit a model to one recording.
+def fit(
+    model: GenerativeModel,
+    recording: Recording | Sequence[Recording],
+    method: VariationalLaplace | None = None,
+    *,
+    start: Start | None = None,
+) -> Fit:
+    """Fit a model to one recording, or to several sessions of one subject.
 
     model : anything with a prior and a prediction, such as `DCM`
-    recording : holds the model's regions and inputs by name, others may be there too
+    recording : holds the model's regions and inputs by name, others may be there too. Several are sessions of one subject: they share all of
+        the model's parameters, and each has its own noise and confounds. They may differ in length, inputs, delays and echo time; all are
+        scaled by one factor, the smallest that any of them asks for
     method : how; variational Laplace with exact derivatives unless given
     start : begin at this distribution's (or fit's) mean instead of the prior mean; parameters are matched by name, so that a liquid model
-        can start from a bilinear one's fit
+        can start from a bilinear one's fit. Or {parameter: value}, and the prior mean for the others
 
-    A model may have several starts of its own (`model.starts`); the ascent that ends at the highest free energy is returned.
+    A model may have several starts of its own (`model.starts`), and `VariationalLaplace(starts=...)` adds some; the ascent that ends at the
+    highest free energy is returned, and `fit.starts` tells of all.
 
-    Raises `InputError` if the recording lacks a region or an input, or if the start shares no parameter with the model. A fit that did not
-    converge is returned with the reason as its `status`.
+    Raises `InputError` if a recording lacks a region or an input, if the start shares no parameter with the model, or if it names one that
+    the model has not. A fit that did not converge is returned with the reason as its `status`.
     """
-    if not isinstance(recording, Recording):
-        raise InputError(
-            f"fit needs a Recording as its second argument, got {type(recording).__name__}: build one from TimeSeries and Inputs."
-        )
     began = time.perf_counter()
     method = method or VariationalLaplace()
-    recording = recording.select(model.regions)
-    features = model.features(recording)
-    ascents = [laplace.ascend(model, features, method, mean) for mean in _start_means(model, start)]
-    ascent = max(ascents, key=lambda one: one.free_energy)
-    posterior = laplace.posterior(model, ascent)
-    noise = Gaussian(tuple(model.regions), ascent.point.h, np.diag(ascent.log_precision_variance))
-    X = features.confounds
-    explained = X @ np.linalg.lstsq(X, features.values - ascent.prediction, rcond=None)[0] / features.scale
-    # What `features` subtracted before scaling is part of what the confounds explain.
-    confounds = explained + recording.series.values - features.values / features.scale
+    recordings = [one.select(model.regions) for one in _recordings(recording)]
+    d = design(model, _on_one_scale([model.features(one) for one in recordings]), method.differences)
+    named = _starts(model, start, method)
+    ascents = [laplace.ascend(d, theta, method) for theta in named.values()]
+    best = max(ascents, key=lambda one: one.free_energy)
+    posterior = laplace.posterior(d, best)
+    distances = [0.0 if one is best else _distance(d, one, posterior) for one in ascents]
+    starts = tuple(
+        Attempt(words, one.free_energy, one.status, len(one.history), distance)
+        for words, one, distance in zip(named, ascents, distances, strict=True)
+    )
+    approximation = _approximation(d, recordings, best, posterior) if np.isfinite(best.free_energy) else None
+    seed = method.seed if len(model.starts) < method.starts else None
     return Fit(
-        model, recording, posterior, ascent.free_energy, noise, ascent.prediction / features.scale, confounds, ascent.status, ascent.history,
-        ascent.gradient_norm, time.perf_counter() - began,
+        model, _sessions(d, recordings, best), posterior, best.free_energy, best.status, best.history, best.gradient_norm,
+        time.perf_counter() - began, seed, starts, approximation,
     )  # fmt: skip
 
 
-def _start_means(model: GenerativeModel, start: Gaussian | Fit | None) -> list[np.ndarray]:
-    """The model's own starts, each with what the given start knows in place of its own values; every one once."""
+def _recordings(given: Recording | Sequence[Recording]) -> list[Recording]:
+    recordings: list[Recording] = list(given) if isinstance(given, list | tuple) else [given]  # pyright: ignore[reportAssignmentType] - checked below
+    if not recordings:
+        raise InputError("fit got an empty list of recordings: give at least one session.")
+    for one in recordings:
+        if not isinstance(one, Recording):
+            raise InputError(
+                f"fit needs a Recording or a list of them as its second argument, got {type(one).__name__}: "
+                "build one from TimeSeries and Inputs."
+            )
+    return recordings
+
+
+def _on_one_scale(features: list[Features]) -> list[Features]:
+    """Sessions of one subject in the same units: the smallest factor of all."""
+    scale = min(one.scale for one in features)
+    return [_at_scale(one, scale) for one in features]
+
+
+def _starts(model: GenerativeModel, start: Start | None, method: VariationalLaplace) -> dict[str, Array]:
+    """Where to begin, in words and numbers: the model's own starts with what the given one knows in place of their values, then draws."""
+    given = _start_values(model, start)
+    own: dict[bytes, Array] = {}
+    for theta in model.starts:
+        theta = theta.copy()
+        for name, value in given.items():
+            theta[model.prior.index(name)] = value
+        own.setdefault(theta.tobytes(), theta)
+    words = "given" if given else "the model's own"
+    starts = {f"{words}, {number}" if len(own) > 1 else words: theta for number, theta in enumerate(own.values(), start=1)}
+    draws = max(method.starts - len(model.starts), 0)
+    if draws:
+        starts |= {f"drawn, {number}": theta for number, theta in enumerate(model.prior.sample(draws, method.seed), start=1)}
+    return starts
+
+
+def _start_values(model: GenerativeModel, start: Start | None) -> dict[str, float]:
+    """What a start says of the model's free parameters, by name."""
+    names = model.prior.names
     if start is None:
-        return list(model.starts)
+        return {}
+    if isinstance(start, Mapping):
+        for name in start:
+            known_name("parameter", name, names, "the start")
+        return {name: _number(name, value) for name, value in start.items()}
     given = start.posterior if isinstance(start, Fit) else start
-    shared = [name for name in model.prior.names if name in given.names]
+    if not isinstance(given, Gaussian):
+        raise InputError(f"A start is a fit, a Gaussian or {{parameter: value}}, got {type(start).__name__}: give one of these.")
+    shared = {name: float(given.mean[given.index(name)]) for name in names if name in given.names}
     if not shared:
-        raise InputError(
-            f"The start has none of the model's parameters ({list(model.prior.names[:3])}, ...): start from a fit of a related model."
-        )
-    means = [mean.copy() for mean in model.starts]
-    for mean in means:
-        for name in shared:
-            mean[model.prior.index(name)] = given.mean[given.index(name)]
-    return list({mean.tobytes(): mean for mean in means}.values())
+        raise InputError(f"The start has none of the model's parameters ({list(names[:3])}, ...): start from a fit of a related model.")
+    return shared
+
+
+def _number(name: str, value: float) -> float:
+    if not isinstance(value, int | float | np.number) or not np.isfinite(value):
+        raise InputError(f"The start of {name!r} must be a finite number, got {value!r}.")
+    return float(value)
+
+
+def _sessions(d: Design, recordings: list[Recording], ascent: Ascent) -> tuple[Session, ...]:
+    """What the fit says of each recording, in its units."""
+    n = len(d.model.regions)
+    sessions = []
+    for number, (recording, features, prediction) in enumerate(zip(recordings, d.features, ascent.predictions, strict=True)):
+        own = slice(n * number, n * number + n)
+        noise = Gaussian(tuple(d.model.regions), ascent.point.h[own], np.diag(ascent.log_precision_variance[own]))
+        X = features.confounds
+        explained = X @ np.linalg.lstsq(X, features.values - prediction, rcond=None)[0] / features.scale
+        # What `features` subtracted before scaling is part of what the confounds explain.
+        confounds = explained + recording.series.values - features.values / features.scale
+        sessions.append(Session(recording, prediction / features.scale, confounds, noise, features.scale))
+    return tuple(sessions)
+
+
+def _distance(d: Design, ascent: Ascent, kept: Gaussian) -> float:
+    """Of an ascent's end from the one that is kept, in posterior sd; infinite where it has none."""
+    return largest_shift(kept, laplace.posterior(d, ascent))[0] if np.isfinite(ascent.free_energy) else np.inf
+
+
+def _approximation(d: Design, recordings: list[Recording], ascent: Ascent, posterior: Gaussian) -> Approximation | None:
+    """How far the model's approximation is off, if it has one.
+
+    Its ascent begins at the solution, so it is short, and goes to the fixed point, so that the shift is not one of paths.
+    """
+    model = d.model.approximation
+    if model is None:
+        return None
+    scale = d.features[0].scale
+    d = design(model, [_at_scale(model.features(one), scale) for one in recordings], "exact")
+    predicted = np.concatenate(ascent.predictions)
+    change = np.concatenate([model.predict(posterior.mean, one)[0] for one in d.features]) - predicted
+    bold = np.linalg.norm(change) / np.linalg.norm(predicted) if predicted.any() else 0.0
+    other = laplace.ascend(d, posterior.mean, VariationalLaplace(path="fixed_point"))
+    shift, worst = largest_shift(posterior, laplace.posterior(d, other))
+    return Approximation(float(bold), shift, worst, other.status.converged)
+
+
+def _at_scale(features: Features, scale: float) -> Features:
+    return features if features.scale == scale else replace(features, values=features.values * (scale / features.scale), scale=scale)

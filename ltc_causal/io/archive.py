@@ -18,14 +18,18 @@ from numpy.typing import NDArray
 
 from ltc_causal.core.data import Inputs, Recording, TimeSeries
 from ltc_causal.core.gaussian import Gaussian
-from ltc_causal.core.result import Fit, History, Status
+from ltc_causal.core.result import Approximation, Attempt, Fit, History, Session, Status
 from ltc_causal.errors import InputError, read_only
 from ltc_causal.files import atomic_write
 from ltc_causal.models.dcm import DCM
 
 FORMAT = "ltc_causal fit"
-VERSION = 1
+VERSION = 2  # 2 holds several sessions, the ascent's starts and the approximation's error; 1 is still read
 HEADER = "header.json"
+SESSION_ARRAYS = (
+    "series", "dt", "input_values", "input_dt", "recording_confounds", "echo_time", "delays", "noise_mean", "noise_cov", "prediction",
+    "confounds", "scale",
+)  # fmt: skip
 MODELS: dict[str, Callable[[Mapping[str, Any]], Any]] = {"DCM": DCM.from_spec}
 # What reading a damaged zip can raise: in its directory, in a member's bytes, in what they decode to.
 DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, KeyError, TypeError, ValueError, AttributeError, RuntimeError)
@@ -108,7 +112,6 @@ def _damaged(path: str | Path, error: Exception) -> InputError:
 
 
 def _header(fit: Fit, kind: str, tags: Mapping[str, str]) -> dict[str, Any]:
-    recording = fit.recording
     return {
         "format": FORMAT,
         "version": VERSION,
@@ -116,49 +119,95 @@ def _header(fit: Fit, kind: str, tags: Mapping[str, str]) -> dict[str, Any]:
         "model": {"kind": kind, "specification": fit.model.to_spec()},
         "status": fit.status.name,
         "seed": None if fit.seed is None else int(fit.seed),
-        "regions": recording.series.regions,
-        "unit": recording.series.unit,
-        "inputs": recording.inputs.names,
         "parameters": fit.posterior.names,
-        "noise": fit.noise.names,
+        "sessions": [_session_words(session) for session in fit.sessions],
+        "starts": [[one.start, one.status.name, one.iterations] for one in fit.starts],
+        "approximation": None if fit.approximation is None else [fit.approximation.worst, fit.approximation.converged],
         "tags": dict(tags),
     }
 
 
+def _session_words(session: Session) -> dict[str, Any]:
+    recording = session.recording
+    return {
+        "regions": recording.series.regions, "unit": recording.series.unit, "inputs": recording.inputs.names, "noise": session.noise.names,
+    }  # fmt: skip
+
+
 def _arrays(fit: Fit) -> dict[str, NDArray]:
-    recording = fit.recording
     values = {
-        "series": recording.series.values, "dt": recording.series.dt,
-        "input_values": recording.inputs.values, "input_dt": recording.inputs.dt,
-        "recording_confounds": recording.confounds, "echo_time": recording.echo_time, "delays": recording.delays,
-        "posterior_mean": fit.posterior.mean, "posterior_cov": fit.posterior.cov, "noise_mean": fit.noise.mean, "noise_cov": fit.noise.cov,
-        "free_energy": fit.free_energy, "prediction": fit.prediction, "confounds": fit.confounds,
+        "posterior_mean": fit.posterior.mean, "posterior_cov": fit.posterior.cov, "free_energy": fit.free_energy,
         "history_free_energy": fit.history.free_energy, "history_step": fit.history.step,
         "history_predicted_gain": fit.history.predicted_gain, "history_accepted": fit.history.accepted,
-        "gradient_norm": fit.gradient_norm, "seconds": fit.seconds,
+        "history_gradient_norm": fit.history.gradient_norm, "gradient_norm": fit.gradient_norm, "seconds": fit.seconds,
+        "starts": np.array([[one.free_energy, one.distance] for one in fit.starts]).reshape(-1, 2),
     }  # fmt: skip
+    if fit.approximation is not None:
+        values["approximation"] = np.array([fit.approximation.bold, fit.approximation.posterior])
+    for number, session in enumerate(fit.sessions):
+        values |= {f"{name}_{number}": value for name, value in _session_arrays(session).items()}
     return {name: np.asarray(value) for name, value in values.items()}
 
 
+def _session_arrays(session: Session) -> dict[str, Any]:
+    recording = session.recording
+    return {
+        "series": recording.series.values, "dt": recording.series.dt,
+        "input_values": recording.inputs.values, "input_dt": recording.inputs.dt,
+        "recording_confounds": recording.confounds, "echo_time": recording.echo_time, "delays": recording.delays,
+        "noise_mean": session.noise.mean, "noise_cov": session.noise.cov, "prediction": session.prediction,
+        "confounds": session.confounds, "scale": session.scale,
+    }  # fmt: skip
+
+
 def _fit(header: Mapping[str, Any], arrays: Mapping[str, NDArray]) -> Fit:
-    recording = Recording(
-        TimeSeries(arrays["series"], float(arrays["dt"]), tuple(header["regions"]), header["unit"]),
-        Inputs(arrays["input_values"], float(arrays["input_dt"]), tuple(header["inputs"])),
-        arrays["recording_confounds"],
-        float(arrays["echo_time"]),
-        arrays["delays"],
-    )
+    model = MODELS[header["model"]["kind"]](header["model"]["specification"])
+    if header["version"] == 1:
+        header, arrays = _of_version_1(header, arrays, model)
+    history = [arrays[f"history_{name}"] for name in ("free_energy", "step", "predicted_gain", "accepted", "gradient_norm")]
     return Fit(
-        model=MODELS[header["model"]["kind"]](header["model"]["specification"]),
-        recording=recording,
+        model=model,
+        sessions=tuple(_session(words, arrays, number) for number, words in enumerate(header["sessions"])),
         posterior=Gaussian(tuple(header["parameters"]), arrays["posterior_mean"], arrays["posterior_cov"]),
         free_energy=float(arrays["free_energy"]),
-        noise=Gaussian(tuple(header["noise"]), arrays["noise_mean"], arrays["noise_cov"]),
-        prediction=arrays["prediction"],
-        confounds=arrays["confounds"],
         status=Status[header["status"]],
-        history=History(*(arrays[f"history_{name}"] for name in ("free_energy", "step", "predicted_gain", "accepted"))),
+        history=History(*history),
         gradient_norm=float(arrays["gradient_norm"]),
         seconds=float(arrays["seconds"]),
         seed=header["seed"],
+        starts=tuple(
+            Attempt(start, float(energy), Status[status], iterations, float(distance))
+            for (start, status, iterations), (energy, distance) in zip(header["starts"], arrays["starts"], strict=True)
+        ),
+        approximation=_approximation(header["approximation"], arrays),
     )
+
+
+def _session(words: Mapping[str, Any], arrays: Mapping[str, NDArray], number: int) -> Session:
+    own = {name: arrays[f"{name}_{number}"] for name in SESSION_ARRAYS}
+    recording = Recording(
+        TimeSeries(own["series"], float(own["dt"]), tuple(words["regions"]), words["unit"]),
+        Inputs(own["input_values"], float(own["input_dt"]), tuple(words["inputs"])),
+        own["recording_confounds"],
+        float(own["echo_time"]),
+        own["delays"],
+    )
+    noise = Gaussian(tuple(words["noise"]), own["noise_mean"], own["noise_cov"])
+    return Session(recording, own["prediction"], own["confounds"], noise, float(own["scale"]))
+
+
+def _approximation(words: Any, arrays: Mapping[str, NDArray]) -> Approximation | None:
+    if words is None:
+        return None
+    (worst, converged), (bold, posterior) = words, arrays["approximation"]
+    return Approximation(float(bold), float(posterior), worst, converged)
+
+
+def _of_version_1(header: Mapping[str, Any], arrays: Mapping[str, NDArray], model: Any) -> tuple[dict[str, Any], dict[str, NDArray]]:
+    """Words and numbers of a file of version 1 as version 2 would hold them: it had one session, and no scale, starts or approximation."""
+    words = {name: header[name] for name in ("regions", "unit", "inputs", "noise")}
+    one_session = {f"{name}_0": arrays[name] for name in SESSION_ARRAYS if name != "scale"} | {"scale_0": np.ones(())}
+    steps = np.full(len(arrays["history_step"]), np.nan)
+    arrays = {**arrays, **one_session, "history_gradient_norm": steps, "starts": np.zeros((0, 2))}
+    scale = model.features(_session(words, arrays, 0).recording).scale
+    return {**header, "sessions": [words], "starts": [], "approximation": None}, {**arrays, "scale_0": np.array(scale)}

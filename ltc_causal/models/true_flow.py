@@ -7,6 +7,8 @@ two-state models), or one with gated and saturating synapses (nonlinear and liqu
 Lives here: the compiled loop. Does not live here: the equations' numpy form (`neuronal`, `haemodynamics`, `system`).
 """
 
+from typing import Any
+
 import numba
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +18,7 @@ from ltc_causal.models.neuronal import Weights, network
 from ltc_causal.models.parameters import GATING, KAPPA, NETWORK, NOTHING, Moves
 from ltc_causal.numerics.schedule import Steps
 
-FAST = dict(cache=True, error_model="numpy", fastmath={"contract"})  # fused multiply-add, no check for division by zero; NaN stays NaN
+FAST: Any = dict(cache=True, error_model="numpy", fastmath={"contract"})  # fused multiply-add, no check for division by zero; NaN stays NaN
 MAX_STEP = 0.4  # s; BOLD then differs from a converged integration by less than 3e-5 of its range (5e-6 at 0.25, 4e-4 at 1)
 BOUND = 30.0  # log states and activity beyond this have left the model (e^30 times the resting volume)
 

@@ -15,15 +15,16 @@ from ltc_causal.plotting.style import BLUE, GREY, INK, PALE, axes, new_figure, s
 
 
 @styled
-def plot_region_fit(fit: Fit, region: str, ax: Axes | None = None, colour: str = BLUE) -> Axes:
+def plot_region_fit(fit: Fit, region: str, ax: Axes | None = None, colour: str = BLUE, session: int = 0) -> Axes:
     """One region's signal, the fitted confounds removed, as points; the fit's prediction as a line; the share explained as title."""
     ax = axes(ax, height=1.8)
-    column = known_name("region", region, fit.recording.regions, "the fit")
-    series = fit.recording.series
-    observed = series.values[:, column] - fit.confounds[:, column]
+    shown = fit.session(session)
+    column = known_name("region", region, shown.recording.regions, "the fit")
+    series = shown.recording.series
+    observed = series.values[:, column] - shown.confounds[:, column]
     ax.plot(series.times, observed, ".", color=GREY, markersize=2.6, label="observed, confounds removed")
-    ax.plot(series.times, fit.prediction[:, column], color=colour, label="predicted")
-    ax.set_title(f"{region}: {100 * fit.variance_explained[column]:.0f} % of the variance explained")
+    ax.plot(series.times, shown.prediction[:, column], color=colour, label="predicted")
+    ax.set_title(f"{region}: {100 * shown.variance_explained[column]:.0f} % of the variance explained")
     ax.set_ylabel(f"BOLD ({series.unit})")
     ax.set_xlim(0, series.duration)
     ax.margins(y=0.08)
@@ -31,13 +32,14 @@ def plot_region_fit(fit: Fit, region: str, ax: Axes | None = None, colour: str =
 
 
 @styled
-def plot_fit(fit: Fit, figure: FigureBase | None = None, colour: str = BLUE) -> FigureBase:
-    """All regions of a fit below one another, on one time axis, with the inputs underneath."""
-    regions = fit.recording.regions
+def plot_fit(fit: Fit, figure: FigureBase | None = None, colour: str = BLUE, session: int = 0) -> FigureBase:
+    """All regions of a fit below one another, on one time axis, with the inputs underneath; of one session, if there are several."""
+    recording = fit.session(session).recording
+    regions = recording.regions
     figure, panels = _stack(figure, len(regions), len(fit.model.inputs), 0.95)
     for ax, region in zip(panels, regions, strict=False):
-        plot_region_fit(fit, region, ax, colour)
-    _finish(figure, panels, fit.recording.inputs.select(fit.model.inputs), fit.recording.series.duration)
+        plot_region_fit(fit, region, ax, colour, session)
+    _finish(figure, panels, recording.inputs.select(fit.model.inputs), recording.series.duration)
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper right", ncols=2, markerscale=2.5)
     return figure
 

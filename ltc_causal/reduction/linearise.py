@@ -32,12 +32,14 @@ class Taylor:
 AT_REST = Taylor()
 
 
-def reduce_to_dcm(source: Fit, method: Taylor = AT_REST) -> Reduction:
+def reduce_to_dcm(source: Fit, method: Taylor = AT_REST, session: int = 0) -> Reduction:
     """A fitted model as a DCM's coupling in Hz, with the posterior's uncertainty and a certificate.
 
     The posterior is carried over by the delta method with exact derivatives. Away from rest the coupling acts on deviations from the
     operating point, dx/dt = F(point) + (A + sum_k du_k B[k] + sum_l dx_l D[l]) dx + C du; the certificate judges that whole expansion.
     For a bilinear DCM at rest the reduction is the model itself, up to self-connections on which an input acts inside an exponential.
+
+    session : whose inputs the certificate is judged on, of a fit of several
 
     Raises `InputError` for an unknown region or input in the operating point.
     """
@@ -48,6 +50,7 @@ def reduce_to_dcm(source: Fit, method: Taylor = AT_REST) -> Reduction:
     point = named_vector("input", method.inputs, model.inputs)
     coupling = model.coupling(theta, state, point)
     posterior = coupling_posterior(model, source.posterior, state, point)
-    system = model.system(theta[None], source.recording.echo_time)
-    inputs = model.prepared_inputs(source.recording.inputs)
+    recording = source.session(session).recording
+    system = model.system(theta[None], recording.echo_time)
+    inputs = model.prepared_inputs(recording.inputs)
     return Reduction(coupling, posterior, certify(system, inputs, coupling, state, point, str(method)))

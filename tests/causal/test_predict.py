@@ -59,8 +59,10 @@ def test_usual_course_at_the_mean_is_the_models_own_prediction(flow):
 
 def test_prediction_is_in_the_recordings_units():
     series = FIT.recording.series
-    bigger = replace(FIT, recording=replace(FIT.recording, series=replace(series, values=1000 * series.values)))
-    ratio = FIT.model.features(FIT.recording).scale / bigger.model.features(bigger.recording).scale
+    recording = replace(FIT.recording, series=replace(series, values=1000 * series.values))
+    scale = FIT.model.features(recording).scale
+    bigger = replace(FIT, sessions=(replace(FIT.sessions[0], recording=recording, scale=scale),))
+    ratio = FIT.sessions[0].scale / scale
     assert ratio > 100
     assert np.allclose(lc.predict(bigger, draws=3).mean, ratio * lc.predict(FIT, draws=3).mean, rtol=1e-12)
 

@@ -66,7 +66,7 @@ def results_of(tmp_path, status=None, config=made.CONFIG):
     fits = {name: made.fit(name, seed=number, free_energy=-100.0 - number) for number, name in enumerate(("bilinear", "liquid"))}
     if status is not None:
         fits["liquid"] = made.fit("liquid", status, seed=1, free_energy=-101.0)
-    fits = {name: lc.Fit(**{**vars(fit), "recording": made.recording()}) for name, fit in fits.items()}
+    fits = {name: made.with_recording(fit, made.recording()) for name, fit in fits.items()}
     asked = fits["liquid"]
     reduction = lc.reduce_to_dcm(asked)
     usual = predict_course(settings, asked)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import made
 import numpy as np
 import pytest
 from hypothesis import given
@@ -79,12 +80,12 @@ def test_a_fit_that_did_not_converge_is_said():
 def test_more_inputs_in_the_recording_are_no_other_data():
     inputs = FIT.recording.inputs
     more = lc.Inputs(np.hstack([inputs.values, inputs.values[:, :1]]), inputs.dt, (*inputs.names, "cue"))
-    assert lc.compare([FIT, replace(FIT, recording=replace(FIT.recording, inputs=more))]).probabilities.tolist() == [0.5, 0.5]
+    assert lc.compare([FIT, made.with_recording(FIT, replace(FIT.recording, inputs=more))]).probabilities.tolist() == [0.5, 0.5]
 
 
 def other_series(change):
     series = FIT.recording.series
-    return replace(FIT, recording=replace(FIT.recording, series=replace(series, values=change(series.values.copy()))))
+    return made.with_recording(FIT, replace(FIT.recording, series=replace(series, values=change(series.values.copy()))))
 
 
 def nudge(values):
@@ -99,7 +100,7 @@ def nudge(values):
         ([], "at least two fits, got 0"),
         ([FIT, other_series(nudge)], "Fit 2 is of other data than the first"),
         ([FIT, FIT, other_series(lambda values: values[:, ::-1])], "Fit 3 is of other data"),
-        ([FIT, replace(FIT, recording=replace(FIT.recording, confounds=np.random.default_rng(0).normal(size=(60, 2))))], "other data"),
+        ([FIT, made.with_recording(FIT, replace(FIT.recording, confounds=np.random.default_rng(0).normal(size=(60, 2))))], "other data"),
         (
             [FIT, replace(FIT, model=three_regions(flow="bilinear"))],
             'compares true flow with true flow: refit the bilinear one with flow="true"',

@@ -21,6 +21,8 @@ def flat(value, path=""):
         parts = {name: getattr(value, name) for name in value.__dataclass_fields__}
     elif isinstance(value, dict):
         parts = value
+    elif isinstance(value, tuple) and value and hasattr(value[0], "__dataclass_fields__"):
+        parts = {str(place): part for place, part in enumerate(value)}
     else:
         return {path: value}
     return {place: leaf for name, part in parts.items() for place, leaf in flat(part, f"{path}.{name}").items()}
@@ -106,11 +108,11 @@ def test_newer_version_is_refused(tmp_path):
     path = tmp_path / "a.fit"
     save(made.fit(), path)
     rewritten(path, version=archive.VERSION + 1, package="9.9")
-    with pytest.raises(lc.InputError, match=r"version 2 of the fit format .* up to 1: update ltc_causal .*9\.9"):
+    with pytest.raises(lc.InputError, match=r"version 3 of the fit format .* up to 2: update ltc_causal .*9\.9"):
         load(path)
 
 
-@pytest.mark.parametrize("header", [{"status": "SPLENDID"}, {"model": {"kind": "GLM"}}, {"parameters": ["a"]}, {"regions": None}])
+@pytest.mark.parametrize("header", [{"status": "SPLENDID"}, {"model": {"kind": "GLM"}}, {"parameters": ["a"]}, {"sessions": None}])
 def test_nonsense_in_the_header_is_refused(tmp_path, header):
     path = tmp_path / "a.fit"
     save(made.fit(), path)

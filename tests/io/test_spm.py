@@ -93,7 +93,10 @@ def random_fit(seed, n, m, flow, centre):
     root = rng.normal(size=(size, size))
     posterior = lc.Gaussian(model.prior.names, rng.normal(size=size), root @ root.T)
     noise = lc.Gaussian(tuple(regions), rng.normal(size=n), np.eye(n))
-    return replace(base, model=model, recording=recording, posterior=posterior, noise=noise, prediction=rng.normal(size=(20, n)))
+    session = replace(
+        base.sessions[0], recording=recording, prediction=rng.normal(size=(20, n)), noise=noise, scale=model.features(recording).scale
+    )
+    return replace(base, model=model, sessions=(session,), posterior=posterior)
 
 
 def test_a_model_of_some_of_the_recordings_regions_and_inputs(tmp_path):

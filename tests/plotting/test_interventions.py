@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 import ltc_causal as lc
-from ltc_causal.plotting.interventions import difference, plot_course, plot_difference, plot_intervention
+from ltc_causal.causal.difference import difference
+from ltc_causal.plotting.interventions import plot_course, plot_difference, plot_intervention
 from ltc_causal.plotting.overview import plot_overview
 
 

@@ -1,6 +1,7 @@
 """What the fields of a DCM mean: its model, recording, posterior and fit out of the plain values of a file.
 
-Lives here: one function for each of them; `kind` alone knows SPM's options. Does not live here: files (`read`, `mat`).
+Lives here: one function for each of them; `kind` alone knows SPM's options of the model. Does not live here: files (`read`, `mat`), the
+priors that a file states (`priors`).
 """
 
 from collections.abc import Mapping
@@ -12,11 +13,11 @@ from scipy.special import lambertw
 
 from ltc_causal.core.data import Inputs, Recording, TimeSeries
 from ltc_causal.core.gaussian import Gaussian
-from ltc_causal.core.result import Fit, History, Status
+from ltc_causal.core.result import Fit, History, Session, Status
 from ltc_causal.errors import InputError
-from ltc_causal.io.spm import parameters
+from ltc_causal.io.spm import parameters, priors
 from ltc_causal.io.spm.values import distinct, flag, is_empty, number, numbers, size, struct, words
-from ltc_causal.models.dcm import DCM
+from ltc_causal.models.dcm import DCM, SIGNAL_RANGE
 
 Array = NDArray[np.float64]
 Fields = Mapping[str, Any]
@@ -27,13 +28,13 @@ OURS = "ltc_causal"  # the field of a DCM in which this package says what SPM ha
 
 
 def model(dcm: Fields) -> DCM:
-    """The connections and the kind of model."""
+    """The connections, the kind of model and its priors."""
     a = numbers("DCM.a", dcm["a"])
     if a.ndim != 2 or a.shape[0] != a.shape[1] or not a.size:
-        raise InputError(f"DCM.a must be regions x regions, but its size is {size(a)}: this version reads bilinear one-state models.")
+        raise InputError(f"DCM.a must be regions x regions, but its size is {size(a)}: models of another form are not read.")
     n, m = len(a), 0 if is_empty(dcm["c"]) else numbers("DCM.c", dcm["c"]).shape[1]
     regions, inputs = _names(dcm, n, m)
-    return DCM(regions, inputs, **_connections(dcm, a, n, m), **kind(dcm))
+    return priors.with_stated(dcm, DCM(regions, inputs, **_connections(dcm, a, n, m), **kind(dcm)))
 
 
 def kind(dcm: Fields) -> dict[str, Any]:
@@ -42,13 +43,45 @@ def kind(dcm: Fields) -> dict[str, Any]:
     for option, name in {"induced": "spectral", "stochastic": "stochastic"}.items():
         if flag(options, option):
             raise InputError(f"The DCM is {name} (DCM.options.{option}), which this version does not read: it reads deterministic ones.")
-    gated = not is_empty(dcm.get("d")) and numbers("DCM.d", dcm["d"]).any()
-    if flag(options, "two_state") or flag(options, "nonlinear") or gated:
-        raise InputError(
-            "The DCM is two-state or nonlinear (DCM.options, DCM.d), which this version does not read: it reads bilinear one-state models."
-        )
-    flow = struct(dcm, OURS).get("flow") if is_still_ours(dcm) else None
-    return {"neuronal": "bilinear", "flow": flow or "bilinear", "centre_inputs": flag(options, "centre")}
+    two_state, nonlinear = flag(options, "two_state"), is_nonlinear(dcm)
+    if two_state and nonlinear:
+        raise InputError("The DCM is two-state and nonlinear at once (DCM.options.two_state, DCM.d), which no model here is: choose one.")
+    neuronal = "two_state" if two_state else "nonlinear" if nonlinear else "bilinear"
+    own = struct(dcm, OURS) if is_still_ours(dcm) else {}
+    flow = own.get("flow") or ("spm" if nonlinear else "bilinear")
+    signal_range = _signal_range(dcm)
+    if "signal_range" in own:
+        signal_range = None if is_empty(own["signal_range"]) else number(f"DCM.{OURS}.signal_range", own["signal_range"])
+    return {"neuronal": neuronal, "flow": flow, "centre_inputs": flag(options, "centre"), "signal_range": signal_range}
+
+
+def is_nonlinear(dcm: Fields) -> bool:
+    """Whether SPM integrates the model as one with gating: by the name of its integrator, or before an estimation by DCM.d's size alone."""
+    integrator = struct(dcm, "M").get("IS")
+    return integrator == "spm_int_D" if isinstance(integrator, str) and integrator else not is_empty(dcm.get("d"))
+
+
+def _signal_range(dcm: Fields) -> float | None:
+    """The range to which the data were scaled: SPM12's, but for an estimate whose factor says another (older versions did not scale)."""
+    Y = struct(dcm, "Y")
+    if is_empty(dcm.get("F")) or is_empty(Y.get("y")) or _is_cell(Y["y"]):
+        return SIGNAL_RANGE
+    y, scale = numbers("DCM.Y.y", Y["y"]), _scale(Y)
+    found = float(np.ptp(y - y.mean(axis=0)))
+    if np.isclose(scale, SIGNAL_RANGE / max(found / scale, SIGNAL_RANGE), rtol=1e-6):
+        return SIGNAL_RANGE
+    return None if scale == 1 else found
+
+
+def _scale(Y: Fields) -> float:
+    scale = 1.0 if is_empty(Y.get("scale")) else number("DCM.Y.scale", Y["scale"])
+    if not 0 < scale <= 1:
+        raise InputError(f"DCM.Y.scale is {scale:g}, but SPM only scales data down: check what wrote the file.")
+    return scale
+
+
+def _is_cell(value: Any) -> bool:
+    return getattr(value, "dtype", np.dtype(float)).kind == "O"
 
 
 def is_still_ours(dcm: Fields) -> bool:
@@ -82,14 +115,20 @@ def _counted(what: str, value: Any, count: int) -> list[str]:
 
 def _connections(dcm: Fields, a: Array, n: int, m: int) -> dict[str, NDArray[np.bool_]]:
     """The masks of connections as arguments of `DCM`. MATLAB drops a last dimension of one, so that b of one input is n x n."""
-    c = np.zeros((n, m)) if is_empty(dcm["c"]) else numbers("DCM.c", dcm["c"])
-    b = np.zeros((n, n, m)) if is_empty(dcm["b"]) else numbers("DCM.b", dcm["b"])
-    b = b[:, :, None] if b.ndim == 2 else b
-    for field, value, shape in (("c", c, (n, m)), ("b", b, (n, n, m))):
-        if value.shape != shape:
-            expected = " x ".join(map(str, shape))
-            raise InputError(f"DCM.{field} must be {expected} beside DCM.a and DCM.c, but its size is {size(value)}: make them agree.")
-    return {"intrinsic": a != 0, "modulatory": b.transpose(2, 0, 1) != 0, "driving": c != 0}
+    b, c = _mask(dcm, "b", (n, n, m)), _mask(dcm, "c", (n, m))
+    d = _mask(dcm, "d", (n, n, n))
+    return {"intrinsic": a != 0, "modulatory": b.transpose(2, 0, 1), "driving": c, "gating": d.transpose(2, 0, 1)}
+
+
+def _mask(dcm: Fields, field: str, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    if is_empty(dcm.get(field)):
+        return np.zeros(shape, dtype=bool)
+    value = numbers(f"DCM.{field}", dcm[field])
+    value = value[:, :, None] if value.ndim < len(shape) else value
+    if value.shape != shape:
+        expected = " x ".join(map(str, shape))
+        raise InputError(f"DCM.{field} must be {expected} beside DCM.a and DCM.c, but its size is {size(value)}: make them agree.")
+    return value != 0
 
 
 def recording(dcm: Fields, model: DCM) -> Recording | None:
@@ -97,13 +136,12 @@ def recording(dcm: Fields, model: DCM) -> Recording | None:
     Y, U = struct(dcm, "Y"), struct(dcm, "U")
     if is_empty(Y.get("y")) or is_empty(U.get("u")):
         return None
-    if getattr(Y["y"], "dtype", np.dtype(float)).kind == "O":
-        raise InputError("DCM.Y.y holds several sessions, which this version does not read: give each session a DCM of its own.")
+    if _is_cell(Y["y"]):
+        raise InputError("DCM.Y.y holds several sessions, and SPM's estimation in time takes one: give each session a DCM of its own.")
     for field, value in (("DCM.Y.dt", Y.get("dt")), ("DCM.U.dt", U.get("dt"))):
         if is_empty(value):
             raise InputError(f"{field} is missing: give the seconds between samples.")
-    scale = 1.0 if is_empty(Y.get("scale")) else number("DCM.Y.scale", Y["scale"])
-    series = TimeSeries(numbers("DCM.Y.y", Y["y"]) / scale, number("DCM.Y.dt", Y["dt"]), tuple(model.regions))
+    series = TimeSeries(numbers("DCM.Y.y", Y["y"]) / _scale(Y), number("DCM.Y.dt", Y["dt"]), tuple(model.regions))
     inputs = Inputs(numbers("DCM.U.u", U["u"]), number("DCM.U.dt", U["dt"]), tuple(model.inputs))
     confounds = None if is_empty(Y.get("X0")) else numbers("DCM.Y.X0", Y["X0"])
     echo_time = ECHO_TIME if is_empty(dcm.get("TE")) else number("DCM.TE", dcm["TE"])
@@ -115,32 +153,13 @@ def posterior(dcm: Fields, model: DCM) -> Gaussian | None:
     """The posterior over the model's parameters; None if the DCM is not estimated."""
     if not struct(dcm, "Ep") or is_empty(dcm.get("Cp")):
         return None
-    values = parameters.flat("DCM.Ep", struct(dcm, "Ep"), model.regions, model.inputs)
+    values = parameters.flat("DCM.Ep", struct(dcm, "Ep"), model)
     return parameters.picked(values, numbers("DCM.Cp", dcm["Cp"]), model.prior.names)
 
 
 def free_energy(dcm: Fields) -> float | None:
     """The free energy; None if the DCM is not estimated."""
     return None if is_empty(dcm.get("F")) else number("DCM.F", dcm["F"])
-
-
-def has_our_priors(dcm: Fields, model: DCM) -> bool:
-    """Whether the priors that the file states, if it does, are those of the model."""
-    M = struct(dcm, "M")
-    expected = {"hE": model.noise.mean, "hC": model.noise.variance}
-    stated_noise = {name: numbers(f"DCM.M.{name}", M[name]).mean() for name in expected if not is_empty(M.get(name))}
-    if not all(np.isclose(value, expected[name]) for name, value in stated_noise.items()):
-        return False
-    if not M.get("pE") or is_empty(M.get("pC")):
-        return True
-    values = parameters.flat("DCM.M.pE", struct(M, "pE", "DCM.M"), model.regions, model.inputs)
-    variances = M["pC"]
-    if isinstance(variances, dict):
-        variances = np.array(list(parameters.flat("DCM.M.pC", variances, model.regions, model.inputs).values()))
-    covariance = numbers("DCM.M.pC", variances)
-    covariance = np.diag(covariance.ravel()) if covariance.size == len(values) else covariance
-    stated, ours = parameters.picked(values, covariance, model.prior.names), model.prior
-    return np.allclose(stated.mean, ours.mean) and np.allclose(stated.cov, ours.cov)
 
 
 def fit(dcm: Fields, model: DCM, recording: Recording, posterior: Gaussian, free_energy: float) -> Fit:
@@ -154,16 +173,14 @@ def fit(dcm: Fields, model: DCM, recording: Recording, posterior: Gaussian, free
     removed_mean = recording.series.values - features.values / features.scale
     noise = _noise(dcm, model, ((unexplained - confounds) ** 2).sum(axis=0), len(y))
     status, history = _ascent(dcm)
-    return Fit(
-        model, recording, posterior, free_energy, noise, y / features.scale, confounds / features.scale + removed_mean, status, history,
-        gradient_norm=np.nan, seconds=np.nan,
-    )  # fmt: skip
+    session = Session(recording, y / features.scale, confounds / features.scale + removed_mean, noise, features.scale)
+    return Fit(model, (session,), posterior, free_energy, status, history, gradient_norm=np.nan, seconds=np.nan)
 
 
 def _noise(dcm: Fields, model: DCM, squares: Array, n_scan: int) -> Gaussian:
     """Log-precisions h: -log of SPM's noise variances, or without these at their optimum for the residuals' sums of squares S.
 
-    The optimum solves T/2 - exp(h) S/2 = (h - hE)/hC. SPM does not store the variances of h. At the end of its ascent that equation holds
+    The optimum solves T/2 - exp(h) S/2 = (h - hE)/hC. SPM does not store the variances of h, and we do. At the end of its ascent that equation holds
     too, and gives the curvature exp(h) S/2 + 1/hC = T/2 - (h - hE)/hC + 1/hC (never below that of the prior).
     """
     prior = model.noise
@@ -173,7 +190,11 @@ def _noise(dcm: Fields, model: DCM, squares: Array, n_scan: int) -> Gaussian:
     optimum = highest - lambertw(prior.variance * squares / 2 * np.exp(highest)).real
     h = -np.log(stored) if usable else optimum
     curvature = n_scan / 2 + (1 - (h - prior.mean)) / prior.variance
-    return Gaussian(tuple(model.regions), h, np.diag(1 / np.maximum(curvature, 1 / prior.variance)))
+    variance = 1 / np.maximum(curvature, 1 / prior.variance)
+    own = struct(dcm, OURS).get("noise_variance") if is_still_ours(dcm) else None
+    if not is_empty(own):
+        variance = numbers(f"DCM.{OURS}.noise_variance", own).ravel()
+    return Gaussian(tuple(model.regions), h, np.diag(variance))
 
 
 def _ascent(dcm: Fields) -> tuple[Status, History]:

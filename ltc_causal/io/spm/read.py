@@ -16,7 +16,7 @@ from ltc_causal.core.data import Recording
 from ltc_causal.core.gaussian import Gaussian
 from ltc_causal.core.result import Fit
 from ltc_causal.errors import InputError
-from ltc_causal.io.spm import interpret
+from ltc_causal.io.spm import interpret, priors
 from ltc_causal.io.spm.mat import read_mat
 from ltc_causal.models.dcm import DCM
 
@@ -55,11 +55,14 @@ def read_spm(path: str | Path) -> SpmDcm | list[list[SpmDcm]]:
 
     Returns one `SpmDcm`; for a GCM file a list with one list a subject, which has one `SpmDcm` a model.
 
-    Warns where the model was estimated under other priors than SPM12's defaults, which are those of `DCM`.
+    A bilinear or two-state model comes with flow="bilinear" and a nonlinear one with flow="spm", which is what SPM integrates; each with the
+    priors that the file states, of its parameters and of its noise.
+
+    Warns where the file's prior lets parameters vary that DCM.a, b, c and d do not have, as with SPM's principal modes of many regions.
 
     Raises `InputError` for a file that is damaged or holds no DCM for fMRI, for a kind of model that this version cannot represent
-    (nonlinear, two-state, stochastic, spectral, several sessions), and for everything that `DCM` and `Recording` refuse; the sentence
-    ends with the file.
+    (stochastic, spectral, two-state and nonlinear at once, hidden regions, several sessions), and for everything that `DCM` and `Recording`
+    refuse; the sentence ends with the file.
     """
     path = Path(path)
     variables = read_mat(path)
@@ -115,9 +118,13 @@ def _interpreted(variables: dict[str, Any], variable: str, name: str, place: str
         fit = None
         if recording is not None and posterior is not None and free_energy is not None:
             fit = interpret.fit(dcm, model, recording, posterior, free_energy)
-        usual = posterior is None or interpret.has_our_priors(dcm, model)
+        left_out = priors.left_out(dcm, model)
     except InputError as error:
         raise InputError(f"{str(error).rstrip('.')} (in {place}).") from None
-    if not usual:
-        warnings.warn(f"{place} was estimated under other priors than SPM12's defaults, which the model read from it has.", stacklevel=2)
+    if left_out:
+        warnings.warn(
+            f"The prior in {place} has a say on {len(left_out)} parameter(s) outside DCM.a, b, c and d ({left_out[0]}, ...), which are left "
+            "out of what was read.",
+            stacklevel=2,
+        )
     return SpmDcm(name, model, recording, posterior, free_energy, fit, variables, variable)
