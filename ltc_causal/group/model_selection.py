@@ -79,7 +79,7 @@ def compare(fits: Sequence[Fit], names: Sequence[str] | None = None) -> Comparis
 
     names : one a fit; by default the neuronal models' where these differ, else "model 1", "model 2", ...
 
-    Raises `InputError` for fewer than two fits, for fits of different data, and for flows that do not compare: a model integrated by its
+    Raises `InputError` for fewer than two fits, for fits of different or differently scaled data, and for flows that do not compare: a model integrated by its
     expansion about rest (flow="bilinear") and one integrated as stated (flow="true") differ in more than the model.
     """
     fits = list(fits)
@@ -89,6 +89,11 @@ def compare(fits: Sequence[Fit], names: Sequence[str] | None = None) -> Comparis
         if not _same_data(fits[0], fit):
             raise InputError(
                 f"Fit {number} is of other data than the first, and free energies compare only on the same: fit both to one recording."
+            )
+        if not np.allclose([one.scale for one in fit.sessions], [one.scale for one in fits[0].sessions], rtol=1e-9):
+            raise InputError(
+                f"Fit {number} scaled the signal otherwise than the first, and free energies compare only on the same numbers: give all "
+                "models the same signal_range."
             )
     flows = {fit.model.flow for fit in fits}
     if len(flows) > 1:

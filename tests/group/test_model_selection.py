@@ -116,3 +116,10 @@ def test_bad_input_is_said_in_a_sentence(given_fits, sentence):
 def test_bad_names_are_said(names, sentence):
     with pytest.raises(lc.InputError, match=sentence):
         lc.compare(fits(0, 1), names=names)
+
+
+def test_fits_of_a_differently_scaled_signal_are_refused():
+    one = made.fit()
+    other = replace(one, sessions=(replace(one.sessions[0], scale=0.5 * one.sessions[0].scale),))
+    with pytest.raises(lc.InputError, match="same signal_range"):
+        lc.compare([one, other])
