@@ -126,12 +126,12 @@ class Calibration:
         corrected = self.p_value
         if corrected >= SUSPICIOUS:
             return f"No sign of miscalibration in {len(self)} runs: {found}."
-        where = f"; it shows in {', '.join(self.suspicious)}" if self.suspicious else ""
+        where = f"; it shows in {_listed(self.suspicious)}" if self.suspicious else ""
         if abs(share - 0.9) <= NOTABLE:
             kind = "Uneven" if self.suspicious else "Nearly calibrated"
-            return f"{kind}: {found}, but not all ranks are uniform (corrected p = {corrected:.1g}){where}."
+            return f"{kind}: {found}, but not all ranks are uniform (corrected p {_small(corrected)}){where}."
         kind = "Overconfident" if share < 0.9 else "Underconfident"
-        return f"{kind}: {found}, and z has a spread of {self.spread:.2f} instead of 1 (corrected p = {corrected:.1g}){where}."
+        return f"{kind}: {found}, and z has a spread of {self.spread:.2f} instead of 1 (corrected p {_small(corrected)}){where}."
 
     def _caveats(self) -> list[str]:
         lines = [f"{len(self)} truths drawn from {self.drawn_from}; seed {self.seed}."]
@@ -152,6 +152,14 @@ class Calibration:
     def __str__(self) -> str:
         table = self.to_frame().drop(columns=[f"coverage_{_percent(p)}_{end}" for p in COVERAGES for end in ("lower", "upper")])
         return "\n".join([self.verdict, *self._caveats(), table.to_string(index=False, float_format=lambda value: f"{value:.3f}")])
+
+
+def _listed(names: tuple[str, ...], most: int = 3) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def _small(p: float) -> str:
+    return f"= {p:.1g}" if p > 1e-12 else "< 1e-12"
 
 
 def _percent(probability: float) -> str:

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.signal import lfilter
 from threadpoolctl import threadpool_limits
 
 from ltc_causal.core.calibration import Calibration
@@ -39,6 +40,7 @@ class _Design:
     model: Any
     frame: Recording
     noise: NoisePrior
+    autocorrelation: float
     largest_range: float
     keep_scaled: bool
 
@@ -60,6 +62,7 @@ def calibrate(
     n_scan: int | None = None,
     truth: Gaussian | Sampler | None = None,
     noise: NoisePrior | None = None,
+    autocorrelation: float = 0.0,
     method: VariationalLaplace | None = None,
     largest_range: float = np.inf,
     keep_scaled: bool = False,
@@ -75,6 +78,7 @@ def calibrate(
     truth : where true parameters come from: the model's prior unless given; a Gaussian over some of its parameters (the others come from
         the prior, independently) or a function of a `numpy.random.Generator` that returns all of them, shape (parameter,)
     noise : prior that the log-precision of each region's simulated noise comes from, in the model's units; the model's own unless given
+    autocorrelation : of the simulated noise from one scan to the next, AR(1) of the same variance; 0 for white noise
     method : of fitting
     largest_range : recordings whose values span more are set aside, in the model's units (for BOLD percent)
     keep_scaled : also fit recordings that the model scales down (a DCM those of a range above 4). By default they are set aside, since
@@ -89,10 +93,12 @@ def calibrate(
     """
     if n < FEWEST or n_jobs < 1:
         raise InputError(f"calibrate needs at least {FEWEST} runs and one process, got n={n!r} and n_jobs={n_jobs!r}.")
+    if not abs(autocorrelation) < 1:
+        raise InputError(f"calibrate(autocorrelation) must lie between -1 and 1, got {autocorrelation!r}.")
     n_scan = int(round(inputs.duration / positive("calibrate(dt)", dt, "seconds"))) if n_scan is None else n_scan
     stand_in = np.repeat(np.arange(n_scan, dtype=float)[:, None], len(model.regions), axis=1)
     frame = Recording(TimeSeries(stand_in, dt, model.regions), inputs, echo_time=echo_time, delays=delays)
-    design = _Design(model, frame, noise or model.noise, largest_range, keep_scaled)
+    design = _Design(model, frame, noise or model.noise, autocorrelation, largest_range, keep_scaled)
     counts = _Counts()
     drawn = list(_recordings(design, _sampler(model, truth), n, np.random.default_rng(seed), counts))
     results = _fit_all(drawn, model, method, n_jobs)
@@ -105,9 +111,13 @@ def calibrate(
     free = model.prior.free
     names = tuple(name for name, is_free in zip(model.prior.names, free, strict=True) if is_free)
     return Calibration(
-        names, theta[:, free], mean, sd, distance, _source(truth), truth is None and design.noise == model.noise, counts.unstable,
+        names, theta[:, free], mean, sd, distance, _source(truth), _is_exact(design, truth), counts.unstable,
         counts.set_aside, n - len(kept), counts.scaled, seed,
     )  # fmt: skip
+
+
+def _is_exact(design: _Design, truth: Gaussian | Sampler | None) -> bool:
+    return truth is None and design.noise == design.model.noise and design.autocorrelation == 0
 
 
 def _source(truth: Gaussian | Sampler | None) -> str:
@@ -173,10 +183,12 @@ def _signals(design: _Design, theta: Array) -> tuple[Array, NDArray[np.bool_]]:
 
 
 def _noise(design: _Design, rng: np.random.Generator) -> Array:
-    """White noise whose log-precision comes from its prior, region by region."""
-    shape = design.frame.series.values.shape
+    """Noise whose log-precision comes from its prior, region by region."""
+    shape, r = design.frame.series.values.shape, design.autocorrelation
     log_precision = design.noise.mean + np.sqrt(design.noise.variance) * rng.standard_normal(shape[1])
-    return np.exp(-log_precision / 2) * rng.standard_normal(shape)
+    white = rng.standard_normal(shape)
+    white[1:] *= np.sqrt(1 - r**2)  # the first scan has the variance that all have
+    return np.exp(-log_precision / 2) * lfilter([1.0], [1.0, -r], white, axis=0)
 
 
 def _accepted(design: _Design, values: Array, stable: bool, counts: _Counts) -> Recording | None:

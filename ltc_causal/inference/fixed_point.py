@@ -53,7 +53,7 @@ def climb(d: Design, point: Point, max_iterations: int) -> Ascent:
     missing = np.zeros_like(place.level.cov)
     records, status = [], Status.MAXIMUM_ITERATIONS
     for _ in range(max_iterations):
-        information = np.asarray(np.linalg.inv(place.level.cov), dtype=np.float64)
+        information = place.level.information
         missing = _trusted(missing, information)
         bend = information + missing
         step = np.asarray(np.linalg.solve(bend + damping * np.diag(d.precision), place.gradient), dtype=np.float64)
@@ -118,9 +118,15 @@ def _learnt(missing: Array, step: Array, surplus: Array) -> Array:
 
 def _trusted(missing: Array, information: Array) -> Array:
     """The correction, or none if it would all but cancel the curvature: then it was learnt elsewhere, and is learnt anew."""
-    L = np.linalg.cholesky(information)
-    relative = np.linalg.solve(L, np.linalg.solve(L, missing).T)
-    return missing if np.linalg.eigvalsh(relative)[0] > LEAST_CORRECTION else np.zeros_like(missing)
+    if not missing.any():
+        return missing
+    try:
+        L = np.linalg.cholesky(information)
+        relative = np.linalg.solve(L, np.linalg.solve(L, missing).T)
+        trusted = np.linalg.eigvalsh(relative)[0] > LEAST_CORRECTION
+    except np.linalg.LinAlgError:  # singular to rounding
+        trusted = False
+    return missing if trusted else np.zeros_like(missing)
 
 
 def _log_joint(d: Design, point: Point, sums: Sums) -> float:

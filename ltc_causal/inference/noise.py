@@ -26,7 +26,7 @@ class Level(NamedTuple):
     """The noise level found at a point.
 
     h, used : (channel,), log-precisions after the last update and before it; what follows is for the latter
-    cov : covariance of p
+    information, cov : about p, and its inverse: the covariance of p
     log_det : log-determinant of the information about p and all confound weights
     curvature : (channel,), second derivative of the free energy in h
     free_energy : nats
@@ -34,6 +34,7 @@ class Level(NamedTuple):
 
     h: Array
     used: Array
+    information: Array
     cov: Array
     log_det: float
     curvature: Array
@@ -125,7 +126,7 @@ def _uncertainty(own, JX, g, cov, w):
 
 @numba.njit(cache=True, error_model="numpy")
 def _estimate(JJ, JX, ee, g, precision, n_time, h, prior_mean, prior_variance, most_updates, smallest_gain):
-    """Update the log-precisions h; return the new h, and at the last but one: h, covariance of p, log|information|, noise curvature.
+    """Update the log-precisions h; return the new h, and at the last but one what `Level` holds.
 
     Updates end after `most_updates`, or when one promises less than `smallest_gain` nats.
     """
@@ -153,7 +154,7 @@ def _estimate(JJ, JX, ee, g, precision, n_time, h, prior_mean, prior_variance, m
             gain += slope[c] * step
         if gain < smallest_gain:
             break
-    return h, used, cov, log_det + log_det_p, curvature
+    return h, used, S, cov, log_det + log_det_p, curvature
 
 
 @numba.njit(cache=True, error_model="numpy")
@@ -176,13 +177,13 @@ def noise_level(d: Design, point: Point, sums: Sums, most_updates: int, smallest
     """Move the log-precisions of a point (see `_estimate`); None where the derivatives are so large that numbers overflow."""
     noise = d.noise
     try:
-        h, used, cov, log_det, curvature = _estimate(
+        h, used, information, cov, log_det, curvature = _estimate(
             sums.JJ, sums.JX, sums.ee, d.g, d.precision, d.n_time, point.h, noise.mean, noise.variance, most_updates, smallest_gain
         )
     except np.linalg.LinAlgError:
         return None
     energy = _free_energy(point.p, point.beta, sums.ee, used, log_det, curvature, d.precision, d.n_time, noise.mean, noise.variance)
-    return Level(h, used, cov, log_det, curvature, energy) if np.isfinite(energy) else None
+    return Level(h, used, information, cov, log_det, curvature, energy) if np.isfinite(energy) else None
 
 
 @numba.njit(cache=True, error_model="numpy")

@@ -180,8 +180,8 @@ def fit(dcm: Fields, model: DCM, recording: Recording, posterior: Gaussian, free
 def _noise(dcm: Fields, model: DCM, squares: Array, n_scan: int) -> Gaussian:
     """Log-precisions h: -log of SPM's noise variances, or without these at their optimum for the residuals' sums of squares S.
 
-    The optimum solves T/2 - exp(h) S/2 = (h - hE)/hC. SPM does not store the variances of h, and we do. At the end of its ascent that equation holds
-    too, and gives the curvature exp(h) S/2 + 1/hC = T/2 - (h - hE)/hC + 1/hC (never below that of the prior).
+    The optimum solves T/2 - exp(h) S/2 = (h - hE)/hC. SPM does not store the variances of h (we do). At the end of its ascent that equation
+    holds too, and gives the curvature exp(h) S/2 + 1/hC = T/2 - (h - hE)/hC + 1/hC (never below that of the prior).
     """
     prior = model.noise
     stored = np.zeros(0) if is_empty(dcm.get("Ce")) else numbers("DCM.Ce", dcm["Ce"]).ravel()

@@ -88,7 +88,7 @@ def _covariance(pC: Any, count: int, model: DCM) -> Array:
 def _given(dcm: Fields, field: str) -> Any:
     """A field of M, or else of the options; None where both leave it out."""
     found = (struct(dcm, part).get(field) for part in ("M", "options"))
-    return next((value for value in found if not is_empty(value) and value != {}), None)
+    return next((value for value in found if not (is_empty(value) or isinstance(value, dict) and not value)), None)
 
 
 def _noise(dcm: Fields, model: DCM) -> NoisePrior:
