@@ -3,9 +3,10 @@
 Where SPM's path ends depends on how it went; this point does not, as long as the starts lie below the same maximum. Each step is a damped
 Gauss-Newton step in p (Marquardt 1963; the damping follows Nielsen 1999), in the metric of the prior, with the confounds at their optimum
 throughout; it is kept if the log joint density rises at the noise level from which it was taken. Then the noise level is found anew, to
-the last digits.
+the last digits. Near the end the steps also learn the curvature that Gauss and Newton leave out: where a model explains its data badly,
+that is as large as the rest, and without it the steps overshoot for ever.
 
-Lives here: that ascent, and the end of one that never began. Does not live here: what it shares with SPM's path (`design`, `noise`).
+Lives here: that ascent. Does not live here: what it shares with SPM's path (`design`, `noise`).
 """
 
 from typing import NamedTuple

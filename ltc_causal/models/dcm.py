@@ -267,15 +267,11 @@ class DCM:
         chosen = inputs.select(self.inputs)
         return replace(chosen, values=chosen.values - chosen.values.mean(axis=0)) if self.centre_inputs else chosen
 
-    def features(self, recording: Recording, scale: float | None = None) -> Features:
-        """The recording as the model predicts it: its own regions, mean removed, scaled to a range of at most `signal_range`; and the plan.
-
-        scale : the factor, where sessions of one subject must share it
-        """
+    def features(self, recording: Recording) -> Features:
+        """The recording as the model predicts it: its own regions, mean removed, scaled to a range of at most `signal_range`; and the plan."""
         recording = recording.select(self.regions)
         values = recording.series.values - recording.series.values.mean(axis=0)
-        if scale is None:
-            scale = 1.0 if self.signal_range is None else float(self.signal_range / max(np.ptp(values), self.signal_range))
+        scale = 1.0 if self.signal_range is None else float(self.signal_range / max(np.ptp(values), self.signal_range))
         inputs = self.prepared_inputs(recording.inputs)
         bins = sample_bins(len(inputs.values), len(values), recording.delays, inputs.dt)
         return Features(

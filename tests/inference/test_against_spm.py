@@ -9,7 +9,10 @@ import spm_reference
 import ltc_causal as lc
 
 
-@pytest.mark.parametrize("name", spm_reference.BILINEAR)
+EVERY = [*spm_reference.BILINEAR, *spm_reference.TWO_STATE, *spm_reference.NONLINEAR]
+
+
+@pytest.mark.parametrize("name", EVERY)
 def test_prediction_at_spms_posterior_is_spms(name):
     model, recording, spm = spm_reference.case(name)
     prediction, stable = model.predict(spm["posterior_mean"], model.features(recording), "spm")
@@ -17,7 +20,7 @@ def test_prediction_at_spms_posterior_is_spms(name):
     assert np.abs(prediction - spm["prediction"]).max() <= 1e-10
 
 
-@pytest.mark.parametrize("name", spm_reference.BILINEAR)
+@pytest.mark.parametrize("name", [*spm_reference.BILINEAR, *spm_reference.TWO_STATE])
 def test_exact_derivatives_agree_within_a_twentieth_of_a_posterior_sd(name):
     model, recording, spm = spm_reference.case(name)
     fit = lc.fit(model, recording)
@@ -28,7 +31,7 @@ def test_exact_derivatives_agree_within_a_twentieth_of_a_posterior_sd(name):
     assert np.abs(fit.posterior.sd / sd - 1).max() <= 0.02
 
 
-@pytest.mark.parametrize("name", spm_reference.BILINEAR)
+@pytest.mark.parametrize("name", EVERY)
 def test_spms_differences_imitated_agree_to_rounding(name):
     model, recording, spm = spm_reference.case(name)
     fit = lc.fit(model, recording, lc.VariationalLaplace(path="spm", differences="spm"))

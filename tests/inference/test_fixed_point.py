@@ -66,14 +66,14 @@ def _slopes(function, at, step):
     return np.array([(function(at + e) - function(at - e)) / (2 * step) for e in step * np.eye(len(at))])
 
 
-@pytest.mark.parametrize("name", ["bilinear3_1", "uncentred4_selfmod_1"])
+@pytest.mark.parametrize("name", spm_reference.BILINEAR)
 def test_both_gradients_are_zero_there(name):
     model, recording, _ = spm_reference.case(name)
     fit = lc.fit(model, recording, METHOD)
     features = model.features(recording)
     log_joint, of_noise = _dense(model, recording, fit)
     slopes = _slopes(log_joint, fit.posterior.mean, 1e-5)[model.prior.free]
-    assert np.abs(slopes * fit.posterior.sd[model.prior.free]).max() < 1e-4
+    assert np.abs(slopes * fit.posterior.sd[model.prior.free]).max() < 2e-4  # of which differences of predictions make most
     prediction, J, _ = model.linearise(fit.posterior.mean, features)
     error = features.values - prediction
     X = features.confounds
