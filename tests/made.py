@@ -64,7 +64,7 @@ def fit(neuronal="bilinear", status=Status.CONVERGED, seed=0, free_energy=-123.4
 
 def with_recording(fit, recording):
     """The same fit, said to be of another recording."""
-    return replace(fit, sessions=(replace(fit.sessions[0], recording=recording),))
+    return replace(fit, sessions=(replace(fit.sessions[0], recording=recording, scale=fit.model.features(recording).scale),))
 
 
 def prediction(draws, do=(), probability=0.9):

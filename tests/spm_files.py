@@ -8,6 +8,8 @@ import spm_reference
 from hypothesis import strategies as st
 from scipy.io import savemat
 
+import ltc_causal as lc
+
 FIELDS = ("A", "B", "C", "D", "transit", "decay", "epsilon")
 
 
@@ -24,9 +26,9 @@ def vector(fields):
     return np.concatenate([np.asarray(fields[name], dtype=float).ravel(order="F") for name in FIELDS])
 
 
-def like_fields(values, n, m):
-    """A vector in SPM's order as fields."""
-    sizes = {"A": (n, n), "B": (n, n, m), "C": (n, m), "D": (n, n, 0), "transit": (n, 1), "decay": (1, 1), "epsilon": (1, 1)}
+def like_fields(values, n, m, gates=0):
+    """A vector in SPM's order as fields; `gates` regions gate."""
+    sizes = {"A": (n, n), "B": (n, n, m), "C": (n, m), "D": (n, n, gates), "transit": (n, 1), "decay": (1, 1), "epsilon": (1, 1)}
     parts = np.split(values, np.cumsum([int(np.prod(sizes[name])) for name in FIELDS])[:-1])
     return {name: part.reshape(sizes[name], order="F") for name, part in zip(FIELDS, parts, strict=True)}
 
@@ -35,26 +37,38 @@ def estimated(name, **changes):
     """The DCM that SPM left of a reference case, and the case's model, recording and numbers: built without the code under test."""
     model, recording, d = spm_reference.case(name)
     n, m, v = d["y"].shape[1], d["u"].shape[1], len(d["y"])
+    two_state, nonlinear = name in spm_reference.TWO_STATE, name in spm_reference.NONLINEAR
     b = d["b"].transpose(1, 2, 0).astype(float)
-    free = vector({"A": d["a"], "B": b, "C": d["c"], "D": [], "transit": np.ones(n), "decay": 1, "epsilon": 1}) > 0
-    Ep, Cp = np.zeros(len(free)), np.zeros((len(free), len(free)))
+    gating = d["d"].transpose(1, 2, 0).astype(float) if nonlinear else np.zeros((n, n, 0))
+    masks = {"A": d["a"], "B": b, "C": d["c"], "D": gating}
+    free = vector(masks | {"transit": np.ones(n), "decay": 1, "epsilon": 1}) > 0
+    rest_mean, rest_variance = ({"transit": np.full(n, value), "decay": value, "epsilon": value} for value in (0.0, 1 / 256))
+    pE = vector({**{key: 0.0 * mask for key, mask in masks.items()}, **rest_mean, "A": 32 * (d["a"] - 1.0) if two_state else d["a"] / 128})
+    variances = {"A": 1 / 16, "B": 1 / 4, "C": 4, "D": 1 / 4} if two_state else {"A": 1 / 64, "B": 1, "C": 1, "D": 1}
+    pC = vector({key: variances[key] * mask for key, mask in masks.items()} | rest_variance)
+    Ep, Cp = np.where(free, 0.0, pE), np.zeros((len(free), len(free)))
     Ep[free] = d["posterior_mean"]
     Cp[np.ix_(free, free)] = d["posterior_cov"]
-    pE = vector({"A": d["a"] / 128, "B": 0 * b, "C": 0.0 * d["c"], "D": [], "transit": np.zeros(n), "decay": 0, "epsilon": 0})
-    pC = vector({"A": d["a"] / 64, "B": b, "C": d["c"], "D": [], "transit": np.full(n, 1 / 256), "decay": 1 / 256, "epsilon": 1 / 256})
+    gates = gating.shape[2]
+    M = {"IS": "spm_int", "x": scipy.sparse.csc_array((n, 6 if two_state else 5)), "pE": like_fields(pE, n, m, gates), "pC": np.diag(pC)}
+    M |= {"hE": np.full((n, 1), 6.0), "hC": scipy.sparse.csc_array(np.eye(n) / 128), "n": (6.0 if two_state else 5.0) * n, "l": float(n)}
+    if nonlinear:
+        M |= {"IS": "spm_int_D", "nsteps": {2.0: 2.0, 3.22: 3.0}[float(d["dt"])], "states": np.arange(1.0, n + 1)[None]}
     y = d["y"] - d["y"].mean(axis=0)
     scale = 4 / max(y.max() - y.min(), 4)
     y = y * scale
     u = d["u"] - d["u"].mean(axis=0) if d["centre"] else d["u"]
     R = y - d["prediction"]
     dcm = {
-        "a": d["a"].astype(float), "b": b, "c": d["c"].astype(float), "d": np.zeros((n, n, 0)),
+        "a": d["a"].astype(float), "b": b, "c": d["c"].astype(float), "d": gating,
         "U": {"u": scipy.sparse.csc_array(u), "dt": float(d["udt"]), "name": row(*model.inputs)},
         "Y": {"y": y, "dt": float(d["dt"]), "X0": d["X0"], "name": row(*model.regions), "Q": row(*[np.eye(2)] * n), "scale": scale},
         "n": float(n), "v": float(v), "TE": 0.04, "delays": d["delays"][:, None],
-        "options": {"nonlinear": 0.0, "two_state": 0.0, "stochastic": 0.0, "centre": float(d["centre"]), "maxit": 128.0},
-        "M": {"IS": "spm_int", "pE": like_fields(pE, n, m), "pC": np.diag(pC), "hE": 6.0, "hC": 1 / 128},
-        "Ep": like_fields(Ep, n, m), "Cp": Cp, "Ce": d["noise_variance"][:, None], "y": d["prediction"],
+        "options": {
+            "nonlinear": float(nonlinear), "two_state": float(two_state), "stochastic": 0.0, "centre": float(d["centre"]), "maxit": 128.0,
+            "hE": 6.0, "hC": 1 / 128,
+        },
+        "M": M, "Ep": like_fields(Ep, n, m, gates), "Cp": Cp, "Ce": d["noise_variance"][:, None], "y": d["prediction"],
         "R": R - d["X0"] @ np.linalg.pinv(d["X0"]) @ R, "H1": np.ones((64, n, m)), "T": 0.0, "F": float(d["free_energy"]),
     }  # fmt: skip
     return {name: value for name, value in (dcm | changes).items() if value is not None}, model, recording, d
@@ -70,6 +84,16 @@ def specified(**changes):
         "n": 2.0, "v": 20.0, "TE": 0.04, "delays": np.array([[1.0, 0.5]]), "options": {"centre": 1.0},
     }  # fmt: skip
     return {name: value for name, value in (dcm | changes).items() if value is not None}
+
+
+def changed(part, **changes):
+    """A struct of the DCM before estimation with changes in it, None taking a field away; as an argument of `specified`."""
+    return {part: {name: value for name, value in (specified()[part] | changes).items() if value is not None}}
+
+
+def read_changed(folder, **changes):
+    """The DCM before estimation with changes, as it is read from a file."""
+    return lc.read_spm(saved(folder / "a.mat", specified(**changes)))
 
 
 def saved(path, dcm, variable="DCM", **others):

@@ -77,6 +77,19 @@ def test_a_fit_that_did_not_converge_is_said():
     assert "did not converge" not in str(lc.compare(fits(1, 2)))
 
 
+def test_what_is_not_known_of_a_fit_is_not_held_against_it():
+    """A file may not say how a fit ended; one that the data do not inform has converged."""
+    unknown = replace(FIT, status=lc.Status.UNKNOWN)
+    comparison = lc.compare([FIT, unknown, replace(FIT, status=lc.Status.NOT_INFORMED)], ["a", "b", "c"])
+    assert comparison.converged == (True, False, True)
+    assert "It is not known whether the fit of b converged" in str(comparison) and "did not converge" not in str(comparison)
+
+
+def test_fits_of_other_numbers_of_sessions_do_not_compare():
+    with pytest.raises(lc.InputError, match="Fit 2 is of other data"):
+        lc.compare([FIT, replace(FIT, sessions=FIT.sessions * 2)])
+
+
 def test_more_inputs_in_the_recording_are_no_other_data():
     inputs = FIT.recording.inputs
     more = lc.Inputs(np.hstack([inputs.values, inputs.values[:, :1]]), inputs.dt, (*inputs.names, "cue"))

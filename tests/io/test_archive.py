@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+from dataclasses import replace
 
 import made
 import numpy as np
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import ltc_causal as lc
-from ltc_causal.core.result import Status
+from ltc_causal.core.ascent import Approximation, Attempt, Status
 from ltc_causal.io import archive
 from ltc_causal.io.archive import load, read_header, save
 
@@ -155,3 +156,35 @@ def test_stopped_while_writing_leaves_the_old_file(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         save(made.fit(seed=2), path)
     assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
+
+
+def as_version_1(path):
+    """A file as the first version of the format had it: one session, its names in the header, no scale, starts or norms."""
+    with zipfile.ZipFile(path) as old:
+        parts = {name: old.read(name) for name in old.namelist()}
+    header = json.loads(parts.pop(archive.HEADER))
+    (session,) = header.pop("sessions")
+    header = {name: header[name] for name in header if name not in ("starts", "approximation")} | session | {"version": 1}
+    kept = {name.replace("_0.npy", ".npy"): content for name, content in parts.items() if name not in ("scale_0.npy", "starts.npy")}
+    kept.pop("history_gradient_norm.npy")
+    with zipfile.ZipFile(path, "w") as new:
+        for name, content in {**kept, archive.HEADER: json.dumps(header).encode()}.items():
+            new.writestr(name, content)
+
+
+def test_a_file_of_version_1_is_still_read(tmp_path):
+    path = tmp_path / "a.fit"
+    fit = made.fit()
+    save(fit, path)
+    as_version_1(path)
+    loaded = load(path)
+    assert np.isnan(loaded.history.gradient_norm).all() and loaded.starts == () and loaded.approximation is None
+    known = replace(fit, history=replace(fit.history, gradient_norm=loaded.history.gradient_norm))
+    assert_same(known, loaded)
+
+
+def test_starts_and_approximation_come_back(tmp_path):
+    starts = (Attempt("the model's own", -3.5, Status.CONVERGED, 12, 0.0), Attempt("drawn, 1", -np.inf, Status.DIVERGED, 0, np.inf))
+    fit = replace(made.fit(), starts=starts, approximation=Approximation(0.04, 0.31, "A[V1->V5]", False))
+    save(fit, tmp_path / "a.fit")
+    assert_same(fit, load(tmp_path / "a.fit"))

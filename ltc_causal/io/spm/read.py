@@ -55,8 +55,8 @@ def read_spm(path: str | Path) -> SpmDcm | list[list[SpmDcm]]:
 
     Returns one `SpmDcm`; for a GCM file a list with one list a subject, which has one `SpmDcm` a model.
 
-    A bilinear or two-state model comes with flow="bilinear" and a nonlinear one with flow="spm", which is what SPM integrates; each with the
-    priors that the file states, of its parameters and of its noise.
+    A bilinear or two-state model comes with flow="bilinear" and a nonlinear one with flow="spm", which is what SPM integrates; each with
+    the priors that the file states, of its parameters and of its noise.
 
     Warns where the file's prior lets parameters vary that DCM.a, b, c and d do not have, as with SPM's principal modes of many regions.
 
@@ -123,8 +123,8 @@ def _interpreted(variables: dict[str, Any], variable: str, name: str, place: str
         raise InputError(f"{str(error).rstrip('.')} (in {place}).") from None
     if left_out:
         warnings.warn(
-            f"The prior in {place} has a say on {len(left_out)} parameter(s) outside DCM.a, b, c and d ({left_out[0]}, ...), which are left "
-            "out of what was read.",
+            f"The prior in {place} has a say on {len(left_out)} parameter(s) outside DCM.a, b, c and d ({left_out[0]}, ...), which are "
+            "left out of what was read.",
             stacklevel=2,
         )
     return SpmDcm(name, model, recording, posterior, free_energy, fit, variables, variable)

@@ -3,6 +3,7 @@
 Lives here: `write_spm`. Does not live here: what the fields hold (`fields`), reading (`read`), the file format (`mat`).
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -21,7 +22,7 @@ from ltc_causal.models.dcm import DCM
 Source: TypeAlias = Fit | SpmDcm | tuple[DCM, Recording]
 
 
-def write_spm(source: Source | list[Source] | list[list[Source]], path: str | Path, like: SpmDcm | None = None) -> None:
+def write_spm(source: Source | Sequence[Source] | Sequence[Sequence[Source]], path: str | Path, like: SpmDcm | None = None) -> None:
     """Write a DCM file that SPM reads (MATLAB v7), whole or not at all; or a GCM file of many DCMs.
 
     source : a fit, which becomes an estimated DCM; or (model, recording), which becomes one that is specified but not estimated; or what
@@ -90,7 +91,9 @@ def _parts(source: Any) -> tuple[DCM, Recording, Fit | None]:
     elif isinstance(source, tuple) and len(source) == 2 and isinstance(source[1], Recording):
         (model, recording), fit = source, None
     else:
-        raise InputError(f"write_spm writes a Fit, a (model, recording) pair or what read_spm returned, got {type(source).__name__}.")
+        raise InputError(
+            f"write_spm writes a Fit, a (model, recording) pair, what read_spm returned, or a list of these, got {type(source).__name__}."
+        )
     if not isinstance(model, DCM) or model.neuronal not in fields.STATES:
         raise InputError("write_spm writes bilinear, nonlinear and two-state DCMs, and SPM has no other: save the fit with save() instead.")
     recording = recording.select(model.regions)
