@@ -69,9 +69,9 @@ class Intervened:
         """dh/dt: untouched, an intervention acts on activity and is seen through the usual haemodynamics."""
         return self.system.observation_flow(h, x)
 
-    def observe(self, h: Array) -> Array:
+    def observe(self, x: Array, h: Array) -> Array:
         """The signal in the model's units, shape (region, draw)."""
-        return self.system.observe(h)
+        return self.system.observe(x, h)
 
 
 def checked_interventions(

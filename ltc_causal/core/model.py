@@ -102,8 +102,8 @@ class DynamicalSystem(Protocol):
     """A model at given parameters, as simulation and interventions see it. Everything is vectorised over draws (last axis).
 
     Neuronal states x have shape (unit, draw), the regions' activities first and after them whatever other populations the model has, as many
-    for each region; inputs u have shape (input,). An observed system also carries observation states h of shape (state, region, draw): the
-    haemodynamics. An intervention acts on x and never on h.
+    for each region; inputs u have shape (input,). An observed system also carries observation states h of shape (state, region, draw), the
+    haemodynamics; none (state = 0) where activity itself is observed. An intervention acts on x and never on h.
     """
 
     regions: tuple[str, ...]
@@ -122,7 +122,7 @@ class DynamicalSystem(Protocol):
         """dh/dt, shape (state, region, draw), in 1/s."""
         ...
 
-    def observe(self, h: Array) -> Array:
+    def observe(self, x: Array, h: Array) -> Array:
         """The signal in the model's units, shape (region, draw)."""
         ...
 

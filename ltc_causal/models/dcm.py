@@ -1,4 +1,4 @@
-"""Dynamic causal models of fMRI: which regions are coupled, what the inputs do, and how that becomes BOLD.
+"""Dynamic causal models: which regions are coupled, what the inputs do, and how that becomes BOLD, or is seen as it is.
 
 One class for every neuronal model (`neuronal`), with the haemodynamics of `haemodynamics` and the priors of `priors`, so that free
 energies compare.
@@ -28,6 +28,7 @@ from ltc_causal.numerics import cascade
 from ltc_causal.numerics.schedule import Steps, cut_into_steps, sample_bins
 
 SIGNAL_RANGE = 4.0  # SPM scales the data so that their range is at most this
+OBSERVED = ("bold", "activity")
 FLOWS = {"bilinear": ("bilinear", "true"), "two_state": ("bilinear", "true"), "nonlinear": ("true", "spm"), "liquid": ("true",)}
 GATED = ("nonlinear", "liquid")
 KINDS = {"bilinear": "Bilinear DCM", "nonlinear": "Nonlinear DCM", "two_state": "Two-state DCM", "liquid": "Liquid DCM"}
@@ -44,7 +45,7 @@ class Plan:
 
 @dataclass(frozen=True, eq=False)
 class DCM:
-    """A dynamic causal model for fMRI.
+    """A dynamic causal model, for fMRI unless `observation` says otherwise.
 
     regions, inputs : names, in the order of every matrix; they must be in the recording
     intrinsic : connections between regions (A), as (source, target) pairs or a boolean array (target, source). Every region has a
@@ -59,9 +60,11 @@ class DCM:
     centre_inputs : subtract each input's mean (SPM's `options.centre`), so that A is the coupling at the mean input
     prior : {connection: (mean, sd)} for what differs from the usual prior; a connection by its name as in `model.prior.names`, or, for A and
         C, as a (source, target) pair; an sd of 0 fixes it. Or a Gaussian over all parameters. After birth the attribute is that Gaussian
-    noise : prior of each region's noise log-precision, in the units of the scaled signal
-    signal_range : the signal is scaled down if its range over all regions exceeds this, as SPM does (4); None for no scaling
+    noise : prior of each region's noise log-precision, in the units of the scaled signal; SPM's for BOLD, a wide one for activity
+    signal_range : BOLD is scaled down if its range over all regions exceeds this, as SPM does (4); None for no scaling
     per_edge : which of "kappa", "tau", "lambda" each connection of a liquid model has of its own; by default all share one kappa
+    observation : "bold", or "activity" where the recording holds the regions' activity itself (as deviation from rest, in units of the user's;
+        then without haemodynamics, always by the true flow, and never scaled)
 
     Parameters are on SPM's scale (a self-connection of a is a decay of -exp(a)/2 Hz; C is in sixteenths of Hz; the connections of a two-state
     model are logarithms); `coupling` gives Hz.
@@ -77,9 +80,10 @@ class DCM:
     flow: str | None = None
     centre_inputs: bool = False
     prior: Any = None  # a Gaussian from birth on
-    noise: NoisePrior = priors.NOISE
+    noise: NoisePrior | None = None  # a NoisePrior from birth on
     signal_range: float | None = SIGNAL_RANGE
     per_edge: Sequence[str] = ()
+    observation: str = "bold"
 
     def __post_init__(self):
         regions, inputs = unique_names("DCM regions", self.regions), unique_names("DCM inputs", self.inputs)
@@ -88,10 +92,14 @@ class DCM:
         if set(regions) & set(inputs):
             raise InputError(f"{sorted(set(regions) & set(inputs))} name both a region and an input of the DCM: rename one of them.")
         one_of("DCM neuronal", self.neuronal, neuronal.NEURONAL)
-        flow = self.flow or FLOWS[self.neuronal][0]
-        if flow not in FLOWS[self.neuronal]:
-            allowed = " or ".join(f"flow={name!r}" for name in FLOWS[self.neuronal])
-            raise InputError(f"DCM flow must be one that a {self.neuronal} model has, got {flow!r}: it has only {allowed}.")
+        one_of("DCM observation", self.observation, OBSERVED)
+        flows = FLOWS[self.neuronal] if self.observation == "bold" else ("true",)
+        flow = self.flow or flows[0]
+        if flow not in flows:
+            allowed = " or ".join(f"flow={name!r}" for name in flows)
+            raise InputError(
+                f"DCM flow must be one that a {self.neuronal} model of {self.observation} has, got {flow!r}: it has only {allowed}."
+            )
         intrinsic = connection_mask("DCM intrinsic", self.intrinsic, regions, regions)
         np.fill_diagonal(intrinsic, True)
         values = {
@@ -100,6 +108,8 @@ class DCM:
             "driving": read_only(connection_mask("DCM driving", self.driving, inputs, regions)),
             "gating": read_only(_mask_by_name("DCM gating", "region", self.gating, regions, regions)),
             "per_edge": unique_names("DCM per_edge", self.per_edge),
+            "noise": self.noise or (priors.NOISE if self.observation == "bold" else priors.ACTIVITY_NOISE),
+            "signal_range": self.signal_range if self.observation == "bold" else None,
         }  # fmt: skip
         for name, value in values.items():
             object.__setattr__(self, name, value)
@@ -132,7 +142,7 @@ class DCM:
     @cached_property
     def _layout(self) -> Layout:
         masks = {"A": self.intrinsic, "B": self.modulatory, "C": self.driving, "D": self.gating}
-        return Layout(tuple(self.regions), tuple(self.inputs), masks, self.neuronal, tuple(self.per_edge))
+        return Layout(tuple(self.regions), tuple(self.inputs), masks, self.neuronal, tuple(self.per_edge), self.observation == "bold")
 
     # --- in words -------------------------------------------------------------------------------------------------------------------
 
@@ -184,7 +194,8 @@ class DCM:
     @property
     def approximation(self) -> "DCM | None":
         """The bilinear expansion of a model that is integrated by its true flow, over the same parameters; None where there is none."""
-        return self.with_flow("bilinear") if self.flow == "true" and "bilinear" in FLOWS[self.neuronal] else None
+        has_one = self.flow == "true" and self.observation == "bold" and "bilinear" in FLOWS[self.neuronal]
+        return self.with_flow("bilinear") if has_one else None
 
     def to_spec(self) -> dict[str, Any]:
         """The model as plain JSON values; `DCM.from_spec` reads it."""
@@ -194,7 +205,7 @@ class DCM:
         else:
             prior = [[self._layout.parameter_name(key), *map(float, value)] for key, value in stated.items()]
         plain = {f.name: _plain(getattr(self, f.name)) for f in fields(self) if f.name not in ("prior", "noise")}
-        return {**plain, "prior": prior, "noise": asdict(self.noise)}
+        return {**plain, "prior": prior, "noise": asdict(self.noise)}  # pyright: ignore[reportArgumentType] - a NoisePrior from birth on
 
     @classmethod
     def from_spec(cls, spec: Mapping[str, Any]) -> "DCM":
@@ -234,8 +245,8 @@ class DCM:
         """The neuronal parameters as matrices; theta of shape (parameter,), real or complex."""
         return self._layout.weights(theta)
 
-    def haemodynamic_parameters(self, theta: NDArray) -> tuple[NDArray, Any, Any]:
-        """Transit (..., region), decay and epsilon (...) of theta (..., parameter)."""
+    def haemodynamic_parameters(self, theta: NDArray) -> tuple[Any, Any, Any]:
+        """Transit (..., region), decay and epsilon (...) of theta (..., parameter); None and zeros of a model of activity."""
         return self._layout.haemodynamics(theta)
 
     # --- coupling -------------------------------------------------------------------------------------------------------------------
@@ -285,7 +296,7 @@ class DCM:
         return cut_into_steps(inputs.values, inputs.dt, bins, moments)
 
     def predict(self, theta: NDArray, features: Features, differences: str = "exact") -> tuple[NDArray, bool]:
-        """BOLD in percent, shape (time, region), and whether the integration stayed within bounds.
+        """BOLD in percent (or activity), shape (time, region), and whether the integration stayed within bounds.
 
         differences : "spm" expands the flow about rest by forward differences, as SPM does (no part in flow="true")
         """
@@ -298,6 +309,8 @@ class DCM:
         else:
             N = neuronal.network(weights, plan.steps.values, "spm" if differences == "spm" else "linear")
             h, stable = cascade.course(N, haemodynamics.rest_expansion(transit, decay, differences), plan.steps, haemodynamics.VOLUME)
+        if self.observation == "activity":
+            return h[..., 0], stable
         return haemodynamics.bold(h[..., 0], h[..., 1], epsilon, plan.echo_time), stable
 
     def linearise(self, theta: NDArray, features: Features) -> tuple[NDArray, NDArray, bool]:
@@ -319,6 +332,8 @@ class DCM:
             h, dh, stable = cascade.course_and_tangents(
                 N, H, dH, moves.row, moves.column, moves.coefficient, moves.chain, plan.steps, haemodynamics.VOLUME
             )
+        if self.observation == "activity":
+            return h[..., 0], np.ascontiguousarray(dh[:, :, 0]), stable
         log_v, log_q = h[..., 0], h[..., 1]
         by_v, by_q, by_epsilon = haemodynamics.bold_slopes(log_v, log_q, epsilon, plan.echo_time)
         jacobian = by_v[..., None] * dh[:, :, 0] + by_q[..., None] * dh[:, :, 1]

@@ -52,6 +52,7 @@ class Layout:
 
     masks : boolean arrays "A" (target, source), "B" (input, target, source), "C" (target, input), "D" (gating region, target, source)
     neuronal : kind of model; per_edge : which of SYNAPTIC each connection of a liquid model has of its own
+    blood : whether there are haemodynamics
     """
 
     regions: tuple[str, ...]
@@ -59,6 +60,7 @@ class Layout:
     masks: Mapping[str, NDArray[np.bool_]]
     neuronal: str
     per_edge: tuple[str, ...] = ()
+    blood: bool = True
 
     @cached_property
     def edges(self) -> list[tuple[str, tuple[int, int, int]]]:
@@ -99,15 +101,20 @@ class Layout:
     @cached_property
     def names(self) -> tuple[str, ...]:
         """Names of all parameters."""
-        haemodynamic = [f"transit[{region}]" for region in self.regions]
-        return (*self.edge_names, *haemodynamic, "decay", "epsilon", *(name for name, *_ in self._synaptic))
+        haemodynamic = [*(f"transit[{region}]" for region in self.regions), "decay", "epsilon"] if self.blood else []
+        return (*self.edge_names, *haemodynamic, *(name for name, *_ in self._synaptic))
+
+    @property
+    def _first_synaptic(self) -> int:
+        """Position of the first synaptic parameter."""
+        return len(self.names) - len(self._synaptic)
 
     def default_prior(self) -> Gaussian:
         """The usual prior of this kind of model."""
         of_matrix = priors.TWO_STATE if self.neuronal == "two_state" else priors.ONE_STATE
         of_synapse = {"kappa": priors.SATURATION, "tau": priors.THRESHOLD, "lambda": priors.REVERSAL}
         moments = [of_matrix[matrix] for matrix, _ in self.edges]
-        moments += [priors.HAEMODYNAMIC] * (len(self.regions) + 2)
+        moments += [priors.HAEMODYNAMIC] * (self._first_synaptic - len(self.edges))
         moments += [of_synapse[kind] for _, kind, _, _ in self._synaptic]
         mean, variance = np.array(moments).T
         return Gaussian(self.names, mean, np.diag(variance))
@@ -165,8 +172,7 @@ class Layout:
     def _synaptic_weights(self, theta: NDArray) -> tuple[Any, Any, Any]:
         n = len(self.regions)
         values: dict[str, Any] = {"kappa": 0.0, "tau": 0.0, "lambda": 0.0}
-        first = len(self.edges) + n + 2
-        for value, (_, kind, i, j) in zip(theta[first:], self._synaptic, strict=True):
+        for value, (_, kind, i, j) in zip(theta[self._first_synaptic :], self._synaptic, strict=True):
             value = np.exp(value) if kind == "kappa" else value
             if i < 0:
                 values[kind] = value
@@ -176,8 +182,10 @@ class Layout:
                 values[kind][i, j] = value
         return values["kappa"], values["tau"], values["lambda"]
 
-    def haemodynamics(self, theta: NDArray) -> tuple[NDArray, Any, Any]:
-        """Transit (..., region), decay and epsilon (...) of theta (..., parameter)."""
+    def haemodynamics(self, theta: NDArray) -> tuple[Any, Any, Any]:
+        """Transit (..., region), decay and epsilon (...) of theta (..., parameter); None and zeros where there are none."""
+        if not self.blood:
+            return None, 0.0, 0.0
         first, n = len(self.edges), len(self.regions)
         return theta[..., first : first + n], theta[..., first + n], theta[..., first + n + 1]
 
@@ -197,8 +205,9 @@ class Layout:
         entry, kind, chain = np.full((len(self.names), 3), -1), np.full(len(self.names), NOTHING), np.full(len(self.names), -1)
         for p, (of, place) in enumerate(self.edges):
             matrix[p], entry[p], kind[p] = of, place, GATING if of == "D" else NETWORK
-        chain[first : first + n + 1] = np.arange(n + 1)
-        for p, (_, of, i, j) in enumerate(self._synaptic, first + n + 2):
+        if self.blood:
+            chain[first : first + n + 1] = np.arange(n + 1)
+        for p, (_, of, i, j) in enumerate(self._synaptic, self._first_synaptic):
             entry[p], kind[p] = (-1, i, j), {"kappa": KAPPA, "tau": TAU, "lambda": LAMBDA}[of]
         return matrix, entry, kind, chain
 

@@ -18,3 +18,5 @@ REVERSAL = (0.0, 0.09)  # lambda, per unit activity of the target; 0 is a synaps
 # saturating solution is never found.
 SATURATED_START = 2.302585092994046  # log 10
 NOISE = NoisePrior(mean=6.0, variance=1.0 / 128.0)
+# Of recorded activity, whose units are the user's: an sd of the noise between a hundredth and ten, most likely about a tenth.
+ACTIVITY_NOISE = NoisePrior(mean=4.0, variance=9.0)

@@ -92,7 +92,7 @@ def _read(system: DynamicalSystem, y: Array, kinds: int, due: NDArray[np.bool_],
     if due.any():
         scans, regions = np.nonzero(due)
         neuronal[scans, regions] = y[0, regions]
-        observed[scans, regions] = system.observe(y[kinds:])[regions]
+        observed[scans, regions] = system.observe(y[:kinds].reshape(-1, y.shape[-1]), y[kinds:])[regions]
 
 
 def simulate_states(

@@ -23,7 +23,7 @@ class DCMSystem:
     A, B, C, D : (region, region, draw), (input, region, region, draw), (region, input, draw), (region, region, region, draw) on the
         parameters' own scale; D is None where no region gates
     kappa, tau, lambda_ : (region, region, draw) or zero, the synapses of a liquid model
-    transit : (region, draw); decay, epsilon : (draw,)
+    transit : (region, draw), None where activity itself is observed; decay, epsilon : (draw,)
     two_state : whether each region has an inhibitory population
     linear : whether the flow is the expansion about rest (flow="bilinear")
     rest : (region, 4, 4, draw), the haemodynamics' expansion, used when linear
@@ -39,7 +39,7 @@ class DCMSystem:
     kappa: Array
     tau: Array
     lambda_: Array
-    transit: Array
+    transit: Array | None
     decay: Array
     epsilon: Array
     echo_time: float
@@ -52,7 +52,8 @@ class DCMSystem:
         """The system of a DCM at parameters of shape (draw, parameter)."""
         each = [model.weights(draw) for draw in theta]
         transit, decay, epsilon = model.haemodynamic_parameters(theta)
-        rest = np.stack([haemodynamics.rest_expansion(t, d) for t, d in zip(transit, decay, strict=True)], axis=-1)
+        blood = transit is not None
+        rest = [haemodynamics.rest_expansion(t, d) for t, d in zip(transit, decay, strict=True)] if blood else [np.zeros((0, 4, 4))]
 
         def over_draws(name: str) -> Array:
             return np.stack([getattr(weights, name) for weights in each], axis=-1).astype(float)
@@ -60,14 +61,15 @@ class DCMSystem:
         D = None if each[0].D is None else over_draws("D")
         A, B, C, kappa, tau, lambda_ = (over_draws(name) for name in ("A", "B", "C", "kappa", "tau", "lambda_"))
         return cls(
-            tuple(model.regions), tuple(model.inputs), len(theta), A, B, C, D, kappa, tau, lambda_, transit.T, decay, epsilon, echo_time,
-            each[0].two_state, model.flow == "bilinear", rest,
+            tuple(model.regions), tuple(model.inputs), len(theta), A, B, C, D, kappa, tau, lambda_, transit.T if blood else None, decay, epsilon,
+            echo_time, each[0].two_state, model.flow == "bilinear", np.stack(rest, axis=-1),
         )  # fmt: skip
 
     def initial_state(self) -> tuple[Array, Array]:
-        """Rest: zeros of shapes (unit, draw) and (4, region, draw)."""
+        """Rest: zeros of shapes (unit, draw) and (4, region, draw), or (0, region, draw) without haemodynamics."""
         n = len(self.regions)
-        return np.zeros((n * (1 + self.two_state), self.n_draw)), np.zeros((haemodynamics.N_STATE, n, self.n_draw))
+        states = 0 if self.transit is None else haemodynamics.N_STATE
+        return np.zeros((n * (1 + self.two_state), self.n_draw)), np.zeros((states, n, self.n_draw))
 
     def flow(self, x: Array, u: Array) -> Array:
         """dx/dt in 1/s, shape (unit, draw), from neuronal states x and inputs u (input,)."""
@@ -113,13 +115,17 @@ class DCMSystem:
         return w, own, drive
 
     def observation_flow(self, h: Array, x: Array) -> Array:
-        """dh/dt in 1/s, shape (4, region, draw)."""
+        """dh/dt in 1/s, of h's shape."""
+        if self.transit is None:
+            return np.zeros_like(h)
         if self.linear:
             rates = np.einsum("iscd,cid->sid", self.rest, h)
             rates[0] += x
             return rates
         return haemodynamics.flow(h, x, self.transit, self.decay)
 
-    def observe(self, h: Array) -> Array:
-        """BOLD in percent, shape (region, draw)."""
+    def observe(self, x: Array, h: Array) -> Array:
+        """BOLD in percent, or activity, shape (region, draw)."""
+        if self.transit is None:
+            return x[: len(self.regions)]
         return haemodynamics.bold(h[2], h[3], self.epsilon, self.echo_time)

@@ -21,26 +21,33 @@ from ltc_causal.numerics.schedule import Steps
 FAST: Any = dict(cache=True, error_model="numpy", fastmath={"contract"})  # fused multiply-add, no check for division by zero; NaN stays NaN
 MAX_STEP = 0.4  # s; BOLD then differs from a converged integration by less than 3e-5 of its range (5e-6 at 0.25, 4e-4 at 1)
 BOUND = 30.0  # log states and activity beyond this have left the model (e^30 times the resting volume)
+ACTIVITY_BOUND = 1e6  # activity beyond this, where there is no haemodynamics that would fail first
 
 
-def course(weights: Weights, transit: NDArray, decay: float, steps: Steps) -> tuple[NDArray, bool]:
-    """Log v and log q at the readings, shape (scan, region, 2), and whether they stayed within bounds."""
+def course(weights: Weights, transit: NDArray | None, decay: float, steps: Steps) -> tuple[NDArray, bool]:
+    """Log v and log q at the readings, shape (scan, region, 2), and whether they stayed within bounds.
+
+    transit : None for activity itself at the readings, shape (scan, region, 1), without haemodynamics
+    """
     none = np.zeros(0, dtype=np.int64)
     moves = Moves(none, none, none, none, np.zeros((len(steps.values), 0)), none)
-    h, _, stable = _run(*_constants(weights, transit, decay, steps), *moves, *steps.arrays)  # pyright: ignore
-    return h, stable
+    states, _, stable = _run(*_constants(weights, transit, decay, steps), *moves, *steps.arrays)  # pyright: ignore
+    return states, stable
 
 
-def course_and_tangents(weights: Weights, transit: NDArray, decay: float, moves: Moves, steps: Steps) -> tuple[NDArray, NDArray, bool]:
-    """`course`, and its derivative in the parameters of `moves`, shape (scan, region, 2, parameter)."""
+def course_and_tangents(
+    weights: Weights, transit: NDArray | None, decay: float, moves: Moves, steps: Steps
+) -> tuple[NDArray, NDArray, bool]:
+    """`course`, and its derivative in the parameters of `moves`, shape (scan, region, 2 or 1, parameter)."""
     return _run(*_constants(weights, transit, decay, steps), *moves, *steps.arrays)  # pyright: ignore
 
 
-def _constants(weights: Weights, transit: NDArray, decay: float, steps: Steps) -> tuple:
+def _constants(weights: Weights, transit: NDArray | None, decay: float, steps: Steps) -> tuple:
     n = len(weights.A)
     D = np.zeros((0, n, n)) if weights.D is None else weights.D
     synapses = np.stack([np.broadcast_to(np.asarray(v, dtype=float), (n, n)) for v in (weights.kappa, weights.tau, weights.lambda_)])
-    return network(weights, steps.values), D, synapses, SIGNAL_DECAY * float(np.exp(decay)), 1 / (TRANSIT_TIME * np.exp(transit))
+    inverse_tau = np.zeros(0) if transit is None else 1 / (TRANSIT_TIME * np.exp(transit))
+    return network(weights, steps.values), D, synapses, SIGNAL_DECAY * float(np.exp(decay)), inverse_tau
 
 
 @numba.njit(**FAST)
@@ -295,7 +302,7 @@ def _haemodynamic_step(h, x, signal_decay, inverse_tau, width, T, region, n_unit
 
 
 @numba.njit(**FAST)
-def _within_bounds(x, h):
+def _within_bounds(x, h, bound):
     """Whether all states are within bounds; a comparison that NaN fails."""
     largest = 0.0
     for value in x:
@@ -304,7 +311,7 @@ def _within_bounds(x, h):
     for value in h.flat:
         if not abs(value) <= largest:
             largest = abs(value)
-    return largest <= BOUND
+    return largest <= bound
 
 
 @numba.njit(**FAST)
@@ -324,7 +331,7 @@ def _run(
     N, D, synapses, signal_decay, inverse_tau, kind, row, column, gate, coefficient, chain,
     dt, pair_value, pair_bins, step_pair, read_scan, n_scan,
 ):  # fmt: skip
-    U, n = N.shape[1], len(inverse_tau)
+    U, n, has_blood = N.shape[1], D.shape[1], len(inverse_tau) > 0
     gated = len(D) > 0 or np.any(synapses[0] != 0.0) or np.any(synapses[2] != 0.0)
     neuronal = np.flatnonzero(kind != NOTHING)  # the parameters that move activity
     P = len(neuronal)
@@ -333,7 +340,8 @@ def _run(
     work = np.zeros((U, U)), np.zeros(U * (4 * U + 1)), np.zeros(U), np.zeros(U), np.zeros(U)
     fixed = _placed(kind[neuronal], row[neuronal], column[neuronal], gate[neuronal], U)
     coefficient = coefficient[:, neuronal].copy()
-    out, dout = np.zeros((n_scan, n, N_STATE - VOLUME)), np.zeros((n_scan, n, N_STATE - VOLUME, len(kind)))
+    read = N_STATE - VOLUME if has_blood else 1
+    out, dout = np.zeros((n_scan, n, read)), np.zeros((n_scan, n, read, len(kind)))
     for step in range(len(step_pair)):
         pair = step_pair[step]
         if pair >= 0:
@@ -341,14 +349,19 @@ def _run(
             n_sub = int(np.ceil(length / MAX_STEP - 1e-9))
             for _ in range(n_sub):
                 _neuronal_step(N[value], D, synapses, gated, length / n_sub, x, xs, T, (*fixed, coefficient[value]), work)
-                for i in range(n):
-                    _haemodynamic_step(h[i], xs[i], signal_decay, inverse_tau[i], length / n_sub, T, i, U, P, own[i], len(kind) > 0)
-            if not _within_bounds(x, h):
+                if has_blood:
+                    for i in range(n):
+                        _haemodynamic_step(h[i], xs[i], signal_decay, inverse_tau[i], length / n_sub, T, i, U, P, own[i], len(kind) > 0)
+            if not _within_bounds(x, h, BOUND if has_blood else ACTIVITY_BOUND):
                 return out, dout, False
         for i in range(n):
             scan = read_scan[step, i]
-            if scan >= 0:
+            if scan >= 0 and has_blood:
                 out[scan, i] = h[i, VOLUME:]
-                for k in range(N_STATE - VOLUME):
+                for k in range(read):
                     _read_tangents(T, own, i, U, VOLUME + k, neuronal, chain, dout[scan, i, k])
+            elif scan >= 0:
+                out[scan, i, 0] = x[i]
+                for p in range(P):
+                    dout[scan, i, 0, neuronal[p]] = T[_at(p // WIDTH, i, _SUM, U) + np.uint64(p % WIDTH)]
     return out, dout, True

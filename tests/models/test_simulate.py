@@ -32,7 +32,7 @@ def by_solve_ivp(system, inputs, reads):
         y = solve_ivp(flow, (0, inputs.dt), y, args=(u,), method="DOP853", rtol=1e-10, atol=1e-12).y[:, -1]
         states.append(y)
     states = np.array(states).reshape(-1, 5, 3, 1)
-    signal = np.array([system.observe(state[1:]) for state in states])
+    signal = np.array([system.observe(state[:1].reshape(-1, state.shape[-1]), state[1:]) for state in states])
     columns = np.arange(3)
     return states[reads, 0, columns, 0], signal[reads, columns, 0]
 

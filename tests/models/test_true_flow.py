@@ -1,5 +1,7 @@
 """The true flow's integrator against an adaptive solver, against itself with complex parameters, and in its limits."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import spm_reference
@@ -199,3 +201,34 @@ def test_a_run_away_is_reported_not_returned_as_a_number():
     model, theta, recording = _case("bilinear")
     theta[model.prior.index("A[V1->V5]")] = theta[model.prior.index("A[V5->V1]")] = 5.0
     assert not model.predict(theta, model.features(recording))[1]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_activity_is_the_adaptive_solvers_and_its_derivatives_are_extrapolated_differences(kind):
+    """Recorded activity, without haemodynamics; Richardson extrapolation of central differences is the second way to the Jacobian."""
+    bold, _, recording = _case(kind)
+    model = replace(bold, observation="activity", prior=None, noise=None)
+    recording = replace(recording, delays=np.zeros(3))
+    values = dict(zip(bold.prior.names, _case(kind)[1], strict=True))
+    theta = np.array([values[name] for name in model.prior.names])
+    features, u, weights = model.features(recording), recording.inputs.values, model.weights(theta)
+    course = [np.zeros(_size(model) - 12)]
+    for k in range(len(u)):
+        solution = solve_ivp(lambda t, x, k=k: _neuronal(x, u[k], weights), (0, 0.25), course[-1], rtol=1e-10, atol=1e-12)
+        course.append(solution.y[:, -1])
+    expected = np.array(course)[8 * np.arange(20), :3]  # scans of 2 s, bins of .25 s, each read as it begins
+    prediction, jacobian, stable = model.linearise(theta, features)
+    assert stable and np.abs(prediction - expected).max() <= 1e-4 * np.ptp(expected)
+    np.testing.assert_array_equal(model.predict(theta, features)[0], prediction)
+
+    def central(p, step):
+        e = step * np.eye(len(theta))[p]
+        return (model.predict(theta + e, features)[0] - model.predict(theta - e, features)[0]) / (2 * step)
+
+    for p in range(len(theta)):
+        halves = [central(p, 4e-3 / 2**k) for k in range(4)]
+        for order in (4, 16, 64):
+            halves = [(order * fine - coarse) / (order - 1) for coarse, fine in zip(halves, halves[1:], strict=False)]
+        assert np.abs(jacobian[..., p] - halves[0]).max() <= 1e-9 * max(np.abs(jacobian[..., p]).max(), 1e-3), model.prior.names[p]
+    simulated = lc.simulate(model, theta, recording.inputs, dt=2.0, delays=np.zeros(3))
+    np.testing.assert_allclose(simulated.series.values, prediction, rtol=1e-9, atol=1e-12)
