@@ -323,6 +323,10 @@ class DCM:
         plan, weights = features.plan, self.weights(theta)
         transit, decay, epsilon = self.haemodynamic_parameters(theta)
         moves = self._layout.moves(weights, plan.steps.values, self.prior.free, self.modulation)
+
+        def by_states(h: NDArray) -> NDArray:
+            return np.stack(haemodynamics.bold_slopes(h[..., 0], h[..., 1], epsilon, plan.echo_time)[:2], axis=-1)
+
         if self.flow == "true":
             h, dh, stable = true_flow.course_and_tangents(weights, transit, decay, moves, plan.steps)
         else:
@@ -330,15 +334,14 @@ class DCM:
             H = haemodynamics.rest_expansion(transit, decay)
             dH = haemodynamics.rest_expansion_derivatives(H)
             h, dh, stable = cascade.course_and_tangents(
-                N, H, dH, moves.row, moves.column, moves.coefficient, moves.chain, plan.steps, haemodynamics.VOLUME
+                N, H, dH, moves.row, moves.column, moves.coefficient, moves.chain, plan.steps, haemodynamics.VOLUME, by_states
             )
         if self.observation == "activity":
             return h[..., 0], np.ascontiguousarray(dh[:, :, 0]), stable
         log_v, log_q = h[..., 0], h[..., 1]
-        by_v, by_q, by_epsilon = haemodynamics.bold_slopes(log_v, log_q, epsilon, plan.echo_time)
-        jacobian = by_v[..., None] * dh[:, :, 0] + by_q[..., None] * dh[:, :, 1]
+        jacobian = (by_states(h)[..., None] * dh).sum(axis=2) if dh.ndim == 4 else dh
         if self._epsilon >= 0:
-            jacobian[..., self._epsilon] = by_epsilon
+            jacobian[..., self._epsilon] = haemodynamics.bold_slopes(log_v, log_q, epsilon, plan.echo_time)[2]
         return haemodynamics.bold(log_v, log_q, epsilon, plan.echo_time), jacobian, stable
 
     @cached_property
