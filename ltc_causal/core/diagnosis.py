@@ -88,7 +88,7 @@ class Diagnosis:
         lines = [f"{len(self.findings)} findings: {counts[0]} fine, {counts[1]} to look at, {counts[2]} bad."]
         width = max(len(finding.name) for finding in self.findings)
         for f in self.findings:
-            lines.append(f"{f.level.value:<4}  {f.name:<{width}}  {f'{f.value:.3g} {f.unit}'.strip():<16}  {f.advice}")
+            lines.append(f"{f.level.value:<4}  {f.name:<{width}}  {f'{f.value:.3g} {f.unit}'.strip():<18}  {f.advice}")
         return "\n".join(lines)
 
 
@@ -189,7 +189,7 @@ def _precision(fit: Fit) -> Finding:
         advice = (
             f"The prior holds the noise of {region} below its residuals, so posterior sds are too small: DCM(noise=lc.NoisePrior(4, 4))."
         )
-    return Finding("noise precision", worst, "x residuals'", level, advice)
+    return Finding("noise precision", worst, "x observed", level, advice)
 
 
 def _scale(fit: Fit) -> Finding:
