@@ -20,7 +20,7 @@ from ltc_causal.core.gaussian import Gaussian
 from ltc_causal.core.model import Features, NoisePrior
 from ltc_causal.errors import InputError, known_name, one_of, positive, read_only, unique_names
 from ltc_causal.models import haemodynamics, neuronal, priors, spm_nonlinear, true_flow
-from ltc_causal.models.neuronal import Weights
+from ltc_causal.models.neuronal import Slots, Weights
 from ltc_causal.models.parameters import SYNAPTIC, Layout
 from ltc_causal.models.system import DCMSystem
 from ltc_causal.models.taylor import taylor
@@ -37,9 +37,10 @@ HOW = {"bilinear": "by its expansion about rest", "true": "by its true flow", "s
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """The model's time plan for one recording: the steps of its integration, and the echo time."""
+    """The model's time plan for one recording: the steps of its integration, what its parameters move in each, and the echo time."""
 
     steps: Steps
+    slots: Slots
     echo_time: float
 
 
@@ -285,9 +286,9 @@ class DCM:
         scale = 1.0 if self.signal_range is None else float(self.signal_range / max(np.ptp(values), self.signal_range))
         inputs = self.prepared_inputs(recording.inputs)
         bins = sample_bins(len(inputs.values), len(values), recording.delays, inputs.dt)
-        return Features(
-            values * scale, recording.confounds, scale, Plan(self._steps(inputs, bins, recording.series.dt), recording.echo_time)
-        )
+        steps = self._steps(inputs, bins, recording.series.dt)
+        plan = Plan(steps, self._layout.slots(steps.values, self.prior.free), recording.echo_time)
+        return Features(values * scale, recording.confounds, scale, plan)
 
     def _steps(self, inputs: Inputs, bins: NDArray[np.int64], dt: float) -> Steps:
         moments = None
@@ -322,27 +323,29 @@ class DCM:
             raise InputError('flow="spm" imitates SPM and has no exact derivatives: fit it with VariationalLaplace(differences="spm").')
         plan, weights = features.plan, self.weights(theta)
         transit, decay, epsilon = self.haemodynamic_parameters(theta)
-        moves = self._layout.moves(weights, plan.steps.values, self.prior.free, self.modulation)
-
-        def by_states(h: NDArray) -> NDArray:
-            return np.stack(haemodynamics.bold_slopes(h[..., 0], h[..., 1], epsilon, plan.echo_time)[:2], axis=-1)
-
+        N = neuronal.network(weights, plan.steps.values, self.modulation)
+        moves = self._layout.moves(plan.slots, weights, N, self.prior.free, self.modulation)
+        if self.observation == "activity":
+            x, dx, stable = true_flow.course_and_tangents(weights, None, 0.0, moves, plan.steps)
+            return x[..., 0], np.ascontiguousarray(dx[:, :, 0]), stable
         if self.flow == "true":
             h, dh, stable = true_flow.course_and_tangents(weights, transit, decay, moves, plan.steps)
+            signal, by_state, by_epsilon = haemodynamics.bold_and_slopes(h, epsilon, plan.echo_time)
+            jacobian = by_state[:, :, :1] * dh[:, :, 0] + by_state[:, :, 1:] * dh[:, :, 1]
         else:
-            N = neuronal.network(weights, plan.steps.values, "linear")
             H = haemodynamics.rest_expansion(transit, decay)
             dH = haemodynamics.rest_expansion_derivatives(H)
-            h, dh, stable = cascade.course_and_tangents(
+
+            def by_states(h: NDArray) -> NDArray:
+                return haemodynamics.bold_and_slopes(h, epsilon, plan.echo_time)[1]
+
+            h, jacobian, stable = cascade.course_and_tangents(
                 N, H, dH, moves.row, moves.column, moves.coefficient, moves.chain, plan.steps, haemodynamics.VOLUME, by_states
             )
-        if self.observation == "activity":
-            return h[..., 0], np.ascontiguousarray(dh[:, :, 0]), stable
-        log_v, log_q = h[..., 0], h[..., 1]
-        jacobian = (by_states(h)[..., None] * dh).sum(axis=2) if dh.ndim == 4 else dh
+            signal, _, by_epsilon = haemodynamics.bold_and_slopes(h, epsilon, plan.echo_time)
         if self._epsilon >= 0:
-            jacobian[..., self._epsilon] = haemodynamics.bold_slopes(log_v, log_q, epsilon, plan.echo_time)[2]
-        return haemodynamics.bold(log_v, log_q, epsilon, plan.echo_time), jacobian, stable
+            jacobian[..., self._epsilon] = by_epsilon
+        return signal, jacobian, stable
 
     @cached_property
     def _epsilon(self) -> int:

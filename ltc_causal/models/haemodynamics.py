@@ -103,14 +103,23 @@ def bold(log_v: NDArray, log_q: NDArray, epsilon: float | NDArray, echo_time: fl
     return VOLUME_FRACTION * (k1 * (1 - q) + k2 * (1 - q / v) + k3 * (1 - v))
 
 
-def bold_slopes(log_v: NDArray, log_q: NDArray, epsilon: float, echo_time: float) -> tuple[NDArray, NDArray, NDArray]:
-    """Derivatives of `bold` in log v, log q and epsilon."""
-    k1, k2, k3 = signal_coefficients(epsilon, echo_time)
-    v, q = np.exp(log_v), np.exp(log_q)
-    by_volume = VOLUME_FRACTION * (k2 * q / v - k3 * v)
-    by_deoxyhaemoglobin = -VOLUME_FRACTION * (k1 * q + k2 * q / v)
-    by_epsilon = VOLUME_FRACTION * (k2 * (1 - q / v) - (1 - k3) * (1 - v))
-    return by_volume, by_deoxyhaemoglobin, by_epsilon
+def bold_and_slopes(h: NDArray, epsilon: float, echo_time: float) -> tuple[NDArray, NDArray, NDArray]:
+    """`bold` of states h (scan, region, 2), log v and log q; its derivatives in these, of h's shape, and in epsilon."""
+    return _bold_and_slopes(h, *(float(k) for k in signal_coefficients(epsilon, echo_time)))
+
+
+@numba.njit(cache=True, error_model="numpy")  # a volume that vanished gives NaN, which is found where unstable courses are
+def _bold_and_slopes(h, k1, k2, k3):
+    signal, by_state, by_epsilon = np.empty(h.shape[:2]), np.empty(h.shape), np.empty(h.shape[:2])
+    for t in range(h.shape[0]):
+        for i in range(h.shape[1]):
+            v, q = np.exp(h[t, i, 0]), np.exp(h[t, i, 1])
+            ratio = q / v
+            signal[t, i] = VOLUME_FRACTION * (k1 * (1 - q) + k2 * (1 - ratio) + k3 * (1 - v))
+            by_state[t, i, 0] = VOLUME_FRACTION * (k2 * ratio - k3 * v)
+            by_state[t, i, 1] = -VOLUME_FRACTION * (k1 * q + k2 * ratio)
+            by_epsilon[t, i] = VOLUME_FRACTION * (k2 * (1 - ratio) - (1 - k3) * (1 - v))
+    return signal, by_state, by_epsilon
 
 
 @numba.njit(cache=True, inline="always")

@@ -110,31 +110,57 @@ def _added(u: NDArray, b: NDArray) -> NDArray:
     return (u @ b.reshape(len(b), -1)).reshape(*u.shape[:-1], *b.shape[1:])
 
 
-def network_slopes(weights: Weights, values: NDArray, matrix: NDArray, entry: NDArray, modulation: str) -> tuple[NDArray, NDArray, NDArray]:
-    """Which entry of `network` each parameter moves, and by how much under each input value.
+@dataclass(frozen=True, eq=False)
+class Slots:
+    """Which entry of `network` each parameter moves, and by how much under each input value as far as that is fixed.
 
-    matrix : (parameter,) characters "A", "B", "C", "D", or another for a parameter that moves none
-    entry : (parameter, 3), (input, target, source) of B; (region, target, source) of D; (-1, target, source) of A; (-1, target, input) of C
-
-    Returns row and column, shape (parameter,), -1 where none, and coefficient, shape (value, parameter). For a gating parameter they are
-    what it moves per unit activity of the gating region.
+    row, column : (parameter,), -1 where it moves none
+    fixed : (value, parameter), the slopes that do not depend on the parameters
+    own, by_input : positions of the parameters inside an exponential, A and D, and B
+    inputs : (value, parameter of by_input), what each of these is multiplied by
     """
-    n, U = len(weights.A), weights.n_unit
-    # The last value is rest: expanded to first order in the input, what an input adds does not depend on the input itself.
-    N = network(weights, np.concatenate([values, np.zeros((1, values.shape[1]))]), modulation)
-    k, i, j = entry.T
-    driving, modulatory = matrix == "C", matrix == "B"
-    between = modulatory | (matrix == "A") | (matrix == "D")
-    logarithmic = between & (weights.two_state | (i == j))
-    row = np.where(driving | between, i, -1)
-    column = np.where(driving, U, np.where(logarithmic & (i == j) & weights.two_state, n + i, np.where(between, j, -1)))
-    now = N[:, row, column]
-    coefficient = np.where(logarithmic, now[:-1], between * 1.0)
-    if modulation != "log":
-        coefficient = np.where(logarithmic & modulatory, now[-1], coefficient)
-    coefficient[:, modulatory] *= values[:, k[modulatory]]
-    coefficient[:, driving] = values[:, j[driving]] / INPUT_SCALE
-    return row, column, coefficient
+
+    row: NDArray[np.int64]
+    column: NDArray[np.int64]
+    fixed: NDArray[np.float64]
+    own: NDArray[np.int64]
+    by_input: NDArray[np.int64]
+    inputs: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, matrix: NDArray, entry: NDArray, values: NDArray, n: int, two_state: bool) -> "Slots":
+        """The slots of parameters of a model of n regions under input values (value, input).
+
+        matrix : (parameter,) characters "A", "B", "C", "D", or another for a parameter that moves none
+        entry : (parameter, 3), (input, target, source) of B; (region, target, source) of D; (-1, target, source) of A; (-1, target, input) of C
+        """
+        k, i, j = entry.T
+        driving, modulatory = matrix == "C", matrix == "B"
+        between = modulatory | (matrix == "A") | (matrix == "D")
+        logarithmic = between & (two_state | (i == j))
+        inhibitory = between & (i == j) & two_state
+        row = np.where(driving | between, i, -1)
+        column = np.where(driving, n * (1 + two_state), np.where(inhibitory, n + i, np.where(between, j, -1)))
+        fixed = np.zeros((len(values), len(matrix)))
+        fixed[:, between] = 1.0
+        fixed[:, modulatory] = values[:, k[modulatory]]
+        fixed[:, driving] = values[:, j[driving]] / INPUT_SCALE
+        by_input = np.flatnonzero(logarithmic & modulatory)
+        return cls(row, column, fixed, np.flatnonzero(logarithmic & ~modulatory), by_input, values[:, k[by_input]])
+
+    def slopes(self, weights: Weights, N: NDArray, modulation: str) -> NDArray:
+        """What each parameter moves at these weights, whose `network` is N, shape (value, parameter).
+
+        Of a gating parameter, what it moves per unit activity of the gating region.
+        """
+        slopes, own, by_input = self.fixed.copy(), self.own, self.by_input
+        slopes[:, own] = N[:, self.row[own], self.column[own]]
+        if len(by_input):
+            if modulation != "log":
+                # Expanded to first order in the input, what an input adds does not depend on the input itself.
+                N = network(weights, np.zeros((1, weights.C.shape[1])), modulation)
+            slopes[:, by_input] = self.inputs * N[:, self.row[by_input], self.column[by_input]]
+        return slopes
 
 
 def synapse(a: NDArray, kappa: NDArray | float, tau: NDArray | float = 0.0) -> NDArray:

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from ltc_causal.core.coupling import edge_name
 from ltc_causal.core.gaussian import Gaussian
 from ltc_causal.errors import InputError, known_name
-from ltc_causal.models import neuronal, priors
-from ltc_causal.models.neuronal import Weights
+from ltc_causal.models import priors
+from ltc_causal.models.neuronal import Slots, Weights
 
 SYNAPTIC = {
     "kappa": "log_kappa",
@@ -189,13 +189,19 @@ class Layout:
         first, n = len(self.edges), len(self.regions)
         return theta[..., first : first + n], theta[..., first + n], theta[..., first + n + 1]
 
-    def moves(self, weights: Weights, values: NDArray, free: NDArray[np.bool_], modulation: str) -> Moves:
-        """What the free parameters move under each input value (value, input)."""
-        matrix, entry, kind, chain = self._fixed_moves
-        matrix, entry, kind, chain = matrix[free], entry[free], kind[free], chain[free]
-        row, column, coefficient = neuronal.network_slopes(weights, values, matrix, entry, modulation)
-        synaptic = kind >= KAPPA
-        row[synaptic], column[synaptic], coefficient[:, synaptic] = entry[synaptic, 1], entry[synaptic, 2], 1.0
+    def slots(self, values: NDArray, free: NDArray[np.bool_]) -> Slots:
+        """The network's entries that the free parameters move under each input value (value, input)."""
+        matrix, entry, _, _ = (part[free] for part in self._fixed_moves)
+        return Slots.of(matrix, entry, values, len(self.regions), self.neuronal == "two_state")
+
+    def moves(self, slots: Slots, weights: Weights, N: NDArray, free: NDArray[np.bool_], modulation: str) -> Moves:
+        """What the free parameters move at these weights, whose network is N."""
+        _, entry, kind, chain = (part[free] for part in self._fixed_moves)
+        row, column, coefficient = slots.row, slots.column, slots.slopes(weights, N, modulation)
+        if self._synaptic:
+            synaptic = kind >= KAPPA
+            row, column = np.where(synaptic, entry[:, 1], row), np.where(synaptic, entry[:, 2], column)
+            coefficient[:, synaptic] = 1.0
         return Moves(kind, row, column, np.where(kind == GATING, entry[:, 0], -1), coefficient, chain)
 
     @cached_property

@@ -69,9 +69,9 @@ def test_slopes_of_the_signal(log_v, log_q, epsilon):
         haemodynamics.bold(np.array([log_v]), np.array([log_q + 1j * STEP]), epsilon, 0.04).imag[0] / STEP,
         haemodynamics.bold(np.array([log_v]), np.array([log_q]), epsilon + 1j * STEP, 0.04).imag[0] / STEP,
     ]
-    np.testing.assert_allclose(
-        np.ravel(haemodynamics.bold_slopes(np.array([log_v]), np.array([log_q]), epsilon, 0.04)), by_step, rtol=1e-12, atol=1e-13
-    )
+    signal, by_state, by_epsilon = haemodynamics.bold_and_slopes(np.array([[[log_v, log_q]]]), epsilon, 0.04)
+    np.testing.assert_allclose(np.append(by_state, by_epsilon), by_step, rtol=1e-12, atol=1e-13)
+    np.testing.assert_allclose(signal[0], haemodynamics.bold(np.array([log_v]), np.array([log_q]), epsilon, 0.04), rtol=1e-12, atol=1e-14)
 
 
 def test_rest_is_a_fixed_point_with_no_signal():

@@ -115,7 +115,10 @@ def test_network_and_its_slopes_agree(modulation, two_state):
     values = np.array([[0.0, 0.0], [1.0, 0.0], [0.4, -0.7]])
     entries = [("A", (-1, 0, 1)), ("A", (-1, 2, 2)), ("B", (1, 0, 2)), ("B", (0, 1, 1)), ("C", (-1, 2, 1)), ("-", (-1, -1, -1))]
     matrix, entry = np.array([e[0] for e in entries]), np.array([e[1] for e in entries])
-    row, column, coefficient = neuronal.network_slopes(weights, values, matrix, entry, "linear" if modulation == "spm" else modulation)
+    exact = "linear" if modulation == "spm" else modulation
+    slots = neuronal.Slots.of(matrix, entry, values, 3, two_state)
+    row, column = slots.row, slots.column
+    coefficient = slots.slopes(weights, neuronal.network(weights, values, exact), exact)
     assert row[-1] == column[-1] == -1
     tolerance = 1e-3 if modulation == "spm" else 1e-8  # SPM's own difference is a few 1e-4 off the derivative
     for p, (kind, (k, i, j)) in enumerate(entries[:-1]):
