@@ -4,7 +4,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test test-slow bench lint format clean
+.PHONY: help demo test test-slow bench lint format clean clean-cache
 
 help:
 	@echo "make demo       fit the bundled recording; figures, tables and report.html go to demo-output/"
@@ -13,6 +13,7 @@ help:
 	@echo "make bench      time the fits"
 	@echo "make lint       style, types and layers"
 	@echo "make format     let ruff put the style right"
+	@echo "make clean-cache  forget compiled functions"
 	@echo "make clean      remove .venv and whatever was made"
 
 demo: .venv/package.stamp
@@ -36,6 +37,9 @@ lint: .venv/test.stamp
 format: .venv/test.stamp
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+clean-cache:
+	find ltc_causal tests -name '*.nb[ic]' -delete
 
 clean:
 	rm -rf .venv build dist demo-output *.egg-info .pytest_cache .ruff_cache .hypothesis .benchmarks .import_linter_cache
