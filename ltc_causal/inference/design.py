@@ -19,6 +19,7 @@ from ltc_causal.core.result import History, Status
 Array = NDArray[np.float64]
 
 DIFFERENCE_STEP = np.exp(-8.0)  # SPM's forward difference
+LARGE = 64  # parameters, beyond which numpy's products of matrices are quicker than compiled loops
 CONFOUND_PRECISION = 1e-8  # a flat prior, but for rounding
 NEGLIGIBLE_VARIANCE = 1e-16  # of the largest prior variance: such a direction counts as fixed
 
@@ -152,7 +153,8 @@ def evaluate(d: Design, p: Array, beta: Array) -> tuple[Sums, tuple[Array, ...]]
             if not stable:
                 return None
             jacobian = np.ascontiguousarray(jacobian if d.basis is None else jacobian @ d.basis)
-            *sums, finite = _sums(d.y[session], prediction, jacobian, d.X[session], beta[n * session : n * session + n])
+            sum_up = _sums if jacobian.shape[-1] <= LARGE else _large_sums
+            *sums, finite = sum_up(d.y[session], prediction, jacobian, d.X[session], beta[n * session : n * session + n])
             if not finite:
                 return None
             parts.append(sums)
@@ -193,3 +195,15 @@ def _sums(y, prediction, jacobian, X, beta):
         # Whatever is not finite in J or e is not finite in the diagonal of J'J or in e'e: squares cannot cancel.
         total += ee[r] + np.trace(JJ[r])
     return JJ, JX, Je, Xe, ee, np.isfinite(total)
+
+
+def _large_sums(y: Array, prediction: Array, jacobian: Array, X: Array, beta: Array) -> tuple:
+    """`_sums` by numpy, which knows that J'J is symmetric and so takes half the time."""
+    errors = (y - prediction - X @ beta.T).T
+    J = np.ascontiguousarray(jacobian.transpose(1, 0, 2))
+    JJ = np.empty((len(J), J.shape[2], J.shape[2]))
+    for r in range(len(J)):
+        np.matmul(J[r].T, J[r], out=JJ[r])
+    ee = (errors**2).sum(axis=1)
+    finite = bool(np.isfinite(ee.sum() + JJ.diagonal(axis1=1, axis2=2).sum()))
+    return JJ, J.transpose(0, 2, 1) @ X, np.einsum("rtp,rt->rp", J, errors), errors @ X, ee, finite

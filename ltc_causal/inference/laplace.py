@@ -26,7 +26,7 @@ TIME_AT_START, TIME_MOST, TIME_RISE, TIME_FALL = -4.0, 4.0, 0.5, 2.0  # log inte
 GAIN_TOLERANCE, CALM_STEPS = 1e-1, 4  # nats; so many steps in a row must promise less
 UNSEEN = 2  # points that are kept whatever their free energy
 RETRIES = 4  # shorter steps tried when a prediction is unstable
-STALLED_GRADIENT = 1.0  # nats per posterior sd; a converged ascent ends far below
+STALLED_GRADIENT = 0.25  # times the root of the number of parameters, nats per posterior sd; a converged ascent ends far below
 UNINFORMED = 1.0  # nats from prior to posterior, all parameters together
 
 
@@ -70,9 +70,14 @@ def _checked(d: Design, ascent: Ascent) -> Status:
     # SPM's differences go on with an overflown course, which must not count as an answer.
     if d.differences == "spm" and not _is_stable(d, ascent.point):
         return Status.DIVERGED
-    if not ascent.gradient_norm < STALLED_GRADIENT:
+    if not ascent.gradient_norm < _stalled(d):
         return Status.STALLED
     return Status.CONVERGED if information_gained(d, ascent) >= UNINFORMED else Status.NOT_INFORMED
+
+
+def _stalled(d: Design) -> float:
+    """Gradient norm beyond which an ascent has not arrived: a quarter of a posterior sd in every parameter."""
+    return STALLED_GRADIENT * float(np.sqrt(len(d.precision)))
 
 
 def _is_stable(d: Design, point: Point) -> bool:
@@ -145,8 +150,10 @@ def _climb(d: Design, point: Point, max_iterations: int) -> Ascent:
         point, gain = moved(kept.point, step), step[2]
         records.append((energy, np.sqrt(d.precision @ step[0] ** 2), gain, accepted, norm))
         calm = calm + 1 if gain < GAIN_TOLERANCE else 0
-        # SPM ends here even if its steps promise little only because they are short, as they are in the beginning.
-        if calm >= CALM_STEPS and (kept.norm < STALLED_GRADIENT or d.differences == "spm"):
+        # SPM ends here even if its steps promise little only because they are short, as they are in the beginning. Where every step was
+        # refused there is nothing to wait for.
+        refused = not any(kept_ for *_, kept_, _ in records[-CALM_STEPS:])
+        if calm >= CALM_STEPS and (kept.norm < _stalled(d) or refused or d.differences == "spm"):
             status = Status.CONVERGED
             break
     if kept is None:

@@ -12,13 +12,13 @@ from typing import NamedTuple
 
 import numba
 import numpy as np
+from scipy.linalg import lapack
 
 from ltc_causal.inference.design import CONFOUND_PRECISION, Array, Design, Point, Sums
 
 NOISE_FLOOR = np.exp(-32.0)  # smallest noise precision, keeps its logarithm finite
 NOISE_TIME = 4.0  # log integration time of an update
 LARGEST_UPDATE = 1.0  # of a log-precision
-NEGLIGIBLE = 1e-10  # of the expected squared error: what is left out below that moves h by as little
 BLOCKED = 64  # matrices beyond this size are inverted by LAPACK
 
 
@@ -74,54 +74,89 @@ def _small_inverse(S):
     return inverse, log_det
 
 
-@numba.njit(cache=True, error_model="numpy")
-def inverse_and_log_det(S):
-    """Inverse and log-determinant of a positive definite matrix."""
-    if len(S) <= BLOCKED:
-        return _small_inverse(S)
-    L = np.linalg.cholesky(S)
-    return np.ascontiguousarray(np.linalg.inv(S)), 2.0 * np.log(np.diag(L)).sum()
+def inverse_and_log_det(S: Array) -> tuple[Array, float]:
+    """Inverse and log-determinant of a positive definite matrix; raises `LinAlgError` or gives NaN if it is not one."""
+    return _small_inverse(S) if len(S) <= BLOCKED else _large_inverse(S)
+
+
+def _large_inverse(S: Array) -> tuple[Array, float]:
+    # Of the transpose, which is the same matrix, in the order that LAPACK reads without a copy.
+    L, failed = lapack.dpotrf(S.T, lower=1)  # pyright: ignore[reportAttributeAccessIssue]
+    if failed:
+        raise np.linalg.LinAlgError("not positive definite")
+    log_det = 2.0 * float(np.log(np.diag(L)).sum())
+    half, _ = lapack.dpotri(L, lower=1, overwrite_c=1)  # pyright: ignore[reportAttributeAccessIssue]
+    inverse = np.tril(half)
+    return inverse + np.tril(half, -1).T, log_det
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _information(JJ, JX, g, precision, w):
-    """Information about p of each channel over its w, of the whole, and log-determinant of the confounds' part."""
-    C, P, k = JX.shape
-    S, own = np.diag(precision), np.empty((C, P, P))
+def _information(JJ, arms, g, precision, w):
+    """Information about p, and log-determinant of the confounds' part; arms : (P, channel times confound), J'X of all channels."""
+    P, k = len(precision), g.shape[1]
+    scaled = np.empty_like(arms)
     log_det = 0.0
-    for c in range(C):
-        scaled, ratio = np.empty((P, k)), np.empty(k)
+    for c in range(len(w)):
         for a in range(k):
             diagonal = w[c] * g[c, a] + CONFOUND_PRECISION
             log_det += np.log(diagonal)
-            ratio[a] = w[c] / diagonal
-        for i in range(P):
-            for a in range(k):
-                scaled[i, a] = JX[c, i, a] * ratio[a]
-        explained = scaled @ JX[c].T
-        for i in range(P):
-            for j in range(P):
-                own[c, i, j] = JJ[c, i, j] - explained[i, j]
-                S[i, j] += w[c] * own[c, i, j]
-    return S, own, log_det
+            ratio = w[c] * w[c] / diagonal
+            for i in range(P):
+                scaled[i, c * k + a] = ratio * arms[i, c * k + a]
+    S = (w @ JJ.reshape(len(w), P * P)).reshape(P, P) - scaled @ arms.T
+    for i in range(P):
+        S[i, i] += precision[i]
+    return S, log_det
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _uncertainty(own, JX, g, cov, w):
-    """Expected squared error of one channel's prediction from the uncertainty of p and of its confound weights, summed over time."""
-    P, k = JX.shape
-    trace = 0.0
-    for i in range(P):
-        for j in range(P):
-            trace += cov[i, j] * own[i, j]
-    for a in range(k):
+def _uncertainty(trace, squares, g, w):
+    """Expected squared error of one channel's prediction from the uncertainty of p and of its confound weights, summed over time.
+
+    trace : of cov times the channel's J'J; squares : (confound,), x' cov x of each column x of its J'X
+    """
+    for a in range(len(g)):
         K = 1.0 / (w * g[a] + CONFOUND_PRECISION)
-        trace += g[a] * K
-        # The part of the above that the confounds' prior holds back: nothing, but where a confound is nearly redundant.
-        if CONFOUND_PRECISION * K > NEGLIGIBLE:
-            x = JX[:, a].copy()
-            trace -= CONFOUND_PRECISION * K * K * w * (x @ (cov @ x))
+        # What the confounds explain of it, less what their prior holds back.
+        trace += g[a] * K - w * K * (1.0 + CONFOUND_PRECISION * K) * squares[a]
     return trace
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _arms(JX):
+    """J'X of all channels side by side, (P, channel times confound)."""
+    n, P, k = JX.shape
+    arms = np.empty((P, n * k))
+    for c in range(n):
+        for i in range(P):
+            for a in range(k):
+                arms[i, c * k + a] = JX[c, i, a]
+    return arms
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _updated(JJ, arms, ee, g, cov, n_time, h, prior_mean, prior_variance):
+    """Log-precisions after one update from h, the curvature there, and what the update promises in nats."""
+    n, k = g.shape
+    traces, squares = JJ.reshape(n, cov.size) @ cov.reshape(cov.size), (arms * (cov @ arms)).sum(axis=0)
+    slope, curvature = np.zeros(n), np.zeros(n)
+    size, gain = 0.0, 0.0
+    for c in range(n):
+        w = np.exp(h[c]) + NOISE_FLOOR
+        share = np.exp(h[c]) / w
+        expected = ee[c] + _uncertainty(traces[c], squares[c * k : c * k + k], g[c], w)
+        slope[c] = 0.5 * (share * n_time[c] - np.exp(h[c]) * expected)
+        curvature[c] = -0.5 * share * share * n_time[c] + slope[c] - 1.0 / prior_variance
+        slope[c] -= (h[c] - prior_mean) / prior_variance
+        size += np.log(np.abs(curvature[c]))
+    updated = np.empty(n)
+    time = np.exp(NOISE_TIME - size / n)
+    for c in range(n):
+        step = np.expm1(time * curvature[c]) / curvature[c] * slope[c]
+        step = min(max(step, -LARGEST_UPDATE), LARGEST_UPDATE)
+        updated[c] = h[c] + step
+        gain += slope[c] * step
+    return updated, curvature, gain
 
 
 @numba.njit(cache=True, error_model="numpy")
@@ -130,28 +165,25 @@ def _estimate(JJ, JX, ee, g, precision, n_time, h, prior_mean, prior_variance, m
 
     Updates end after `most_updates`, or when one promises less than `smallest_gain` nats.
     """
-    n = len(h)
-    log_det, log_det_p = 0.0, 0.0
+    arms, log_det, log_det_p = _arms(JX), 0.0, 0.0
     for _ in range(most_updates):
-        w = np.exp(h) + NOISE_FLOOR
-        S, own, log_det = _information(JJ, JX, g, precision, w)
-        cov, log_det_p = inverse_and_log_det(S)
-        slope, curvature = np.zeros(n), np.zeros(n)
-        size, gain = 0.0, 0.0
-        for c in range(n):
-            share = np.exp(h[c]) / w[c]
-            slope[c] = 0.5 * (share * n_time[c] - np.exp(h[c]) * (ee[c] + _uncertainty(own[c], JX[c], g[c], cov, w[c])))
-            curvature[c] = -0.5 * share * share * n_time[c] + slope[c] - 1.0 / prior_variance
-            slope[c] -= (h[c] - prior_mean) / prior_variance
-            size += np.log(np.abs(curvature[c]))
         used = h
-        h = np.empty(n)
-        time = np.exp(NOISE_TIME - size / n)
-        for c in range(n):
-            step = np.expm1(time * curvature[c]) / curvature[c] * slope[c]
-            step = min(max(step, -LARGEST_UPDATE), LARGEST_UPDATE)
-            h[c] = used[c] + step
-            gain += slope[c] * step
+        S, log_det = _information(JJ, arms, g, precision, np.exp(used) + NOISE_FLOOR)
+        cov, log_det_p = _small_inverse(S)
+        h, curvature, gain = _updated(JJ, arms, ee, g, cov, n_time, used, prior_mean, prior_variance)
+        if gain < smallest_gain:
+            break
+    return h, used, S, cov, log_det + log_det_p, curvature
+
+
+def _estimate_large(JJ, JX, ee, g, precision, n_time, h, prior_mean, prior_variance, most_updates, smallest_gain):
+    """`_estimate` with LAPACK's inverse, which compiled code does not reach."""
+    arms, log_det, log_det_p = _arms(JX), 0.0, 0.0
+    for _ in range(most_updates):
+        used = h
+        S, log_det = _information(JJ, arms, g, precision, precisions(used))
+        cov, log_det_p = _large_inverse(S)
+        h, curvature, gain = _updated(JJ, arms, ee, g, cov, n_time, used, prior_mean, prior_variance)
         if gain < smallest_gain:
             break
     return h, used, S, cov, log_det + log_det_p, curvature
@@ -176,8 +208,9 @@ def _free_energy(p, beta, ee, used, log_det, curvature, precision, n_time, prior
 def noise_level(d: Design, point: Point, sums: Sums, most_updates: int, smallest_gain: float) -> Level | None:
     """Move the log-precisions of a point (see `_estimate`); None where the derivatives are so large that numbers overflow."""
     noise = d.noise
+    estimate = _estimate if len(point.p) <= BLOCKED else _estimate_large
     try:
-        h, used, information, cov, log_det, curvature = _estimate(
+        h, used, information, cov, log_det, curvature = estimate(
             sums.JJ, sums.JX, sums.ee, d.g, d.precision, d.n_time, point.h, noise.mean, noise.variance, most_updates, smallest_gain
         )
     except np.linalg.LinAlgError:

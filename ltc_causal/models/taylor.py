@@ -73,7 +73,7 @@ def _one_state(weights: Weights, x: NDArray, u: NDArray, modulation: str) -> Coe
     H = _second_order(G, g, lam, slope, curvature, a_m)
     H = H + np.einsum("im,il->ilm", eye, J_m) + np.einsum("il,im->ilm", eye, J_m) + np.einsum("il,mi,i->ilm", J_m, own_G, x)
     # The model's own gating, as S^l_im: region l on the transmission from m to i.
-    S = slope * G - np.einsum("il,im,im->lim", eye, lam, slope * w) + np.einsum("il,im->lim", J_m, eye)
+    S = g * slope * G - np.einsum("il,im,im->lim", eye, lam, slope * w) + np.einsum("il,im->lim", J_m, eye)
     D = (H.transpose(1, 0, 2) + S - S.transpose(2, 1, 0)) / 2
     return A, B_A, C, D
 
