@@ -37,9 +37,10 @@ HOW = {"bilinear": "by its expansion about rest", "true": "by its true flow", "s
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """The model's time plan for one recording: the steps of its integration, what its parameters move in each, and the echo time."""
+    """The model's time plan for one recording: the steps of its integration, what its parameters move in each (by name), and the echo time."""
 
     steps: Steps
+    names: tuple[str, ...]
     slots: Slots
     echo_time: float
 
@@ -287,7 +288,7 @@ class DCM:
         inputs = self.prepared_inputs(recording.inputs)
         bins = sample_bins(len(inputs.values), len(values), recording.delays, inputs.dt)
         steps = self._steps(inputs, bins, recording.series.dt)
-        plan = Plan(steps, self._layout.slots(steps.values, self.prior.free), recording.echo_time)
+        plan = Plan(steps, self._free_names, self._layout.slots(steps.values, self.prior.free), recording.echo_time)
         return Features(values * scale, recording.confounds, scale, plan)
 
     def _steps(self, inputs: Inputs, bins: NDArray[np.int64], dt: float) -> Steps:
@@ -317,11 +318,15 @@ class DCM:
     def linearise(self, theta: NDArray, features: Features) -> tuple[NDArray, NDArray, bool]:
         """`predict`, and its exact derivative in the free parameters, shape (time, region, free parameter).
 
-        Raises `InputError` for flow="spm", which has differences only.
+        Raises `InputError` for flow="spm", which has differences only, and for the features of a model with other parameters.
         """
         if self.flow == "spm":
             raise InputError('flow="spm" imitates SPM and has no exact derivatives: fit it with VariationalLaplace(differences="spm").')
         plan, weights = features.plan, self.weights(theta)
+        if plan.names != self._free_names:
+            raise InputError(
+                "linearise got the features of a model with other free parameters: make them with this model's own `features`."
+            )
         transit, decay, epsilon = self.haemodynamic_parameters(theta)
         N = neuronal.network(weights, plan.steps.values, self.modulation)
         moves = self._layout.moves(plan.slots, weights, N, self.prior.free, self.modulation)
@@ -346,6 +351,10 @@ class DCM:
         if self._epsilon >= 0:
             jacobian[..., self._epsilon] = by_epsilon
         return signal, jacobian, stable
+
+    @cached_property
+    def _free_names(self) -> tuple[str, ...]:
+        return tuple(name for name, free in zip(self.prior.names, self.prior.free, strict=True) if free)
 
     @cached_property
     def _epsilon(self) -> int:

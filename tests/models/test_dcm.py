@@ -99,6 +99,13 @@ def test_a_fixed_parameter_stays_and_costs_nothing():
     np.testing.assert_allclose(fixed.linearise(theta, fixed.features(recording))[1], jacobian, rtol=1e-12, atol=1e-15)
 
 
+def test_features_of_another_model_are_refused():
+    recording = _recording()
+    one, other = lc.DCM(**SETTINGS), lc.DCM(**{**SETTINGS, "intrinsic": [("V1", "V5"), ("SPC", "V5")]})
+    with pytest.raises(lc.InputError, match="other free parameters"):
+        one.linearise(one.prior.mean, other.features(recording))
+
+
 def test_the_signal_is_scaled_only_if_asked():
     recording = _recording()
     span = np.ptp(recording.series.values - recording.series.values.mean(axis=0))
