@@ -138,7 +138,7 @@ def test_bad_data_are_one_sentence(tmp_path, changes, said):
         ("{ attention =", "{ atention =", "Unknown input 'atention' in DCM modulatory: did you mean 'attention'?"),
         ('driving = [["photic", "V1"]]', 'driving = [["phobic", "V1"]]', "Unknown source 'phobic' in DCM driving: did you mean 'photic'?"),
         ('flow = "true"', 'flow = "slow"', "models.bilinear.flow"),
-        ('neuronal = "liquid"', 'neuronal = "liquid"\nflow = "bilinear"', "a liquid model has, got 'bilinear'"),
+        ('neuronal = "liquid"', 'neuronal = "liquid"\nflow = "bilinear"', "a liquid model of bold has, got 'bilinear'"),
         ("data.npz", "dta.npz", "There is no data file at"),
         ("draws = 10", "drawz = 10", "the key 'drawz' is not known; did you mean 'draws'?"),
     ],

@@ -9,7 +9,7 @@ import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
-from ltc_causal.causal.source import Source, draw_couplings, read_source
+from ltc_causal.causal.source import Source, constant_of, draw_couplings, read_source
 from ltc_causal.core.coupling import Coupling
 from ltc_causal.core.result import Effect
 from ltc_causal.errors import InputError, known_name
@@ -41,7 +41,9 @@ def total_effect(
     With A the coupling under the inputs, j the source, R all other regions,
 
         region:  d x*_target / d v   under do(x_j = v)  =  T_target,   T = -A_RR^-1 A_Rj        (Mooij, Janzing and Schoelkopf 2013)
-        input:   d x*_target / d u_j                    =  [-A^-1 (C_j + B_j x*)]_target,   x* = -A^-1 C u
+        input:   d x*_target / d u_j                    =  [-A^-1 (C_j + B_j x*)]_target,   x* = -A^-1 (C u + F0)
+
+    F0 is a reduction's constant, zero of all else.
 
     The second includes what the input modulates, so where it modulates it holds for small changes about the inputs given. Gating (D) is
     left out: the effects are those about rest. A number exists only if the system that remains under the intervention (A_RR, or A) is
@@ -64,19 +66,20 @@ def total_effect(
     mean = {matrix: getattr(coupling, matrix)[None] for matrix in "ABC"}
     drawn = draw_couplings(coupling, posterior, draws, seed) if posterior else mean
     unit = PER_INPUT if source in coupling.inputs else PER_ACTIVITY
-    if not _reaches(coupling, drawn, u, source, target):
+    constant = constant_of(source_object, len(coupling.regions))
+    if not _reaches(coupling, drawn, u, constant, source, target):
         return _no_path(source, target, unit, uncertain=posterior is not None)
-    value = _effects(coupling, mean, u, source, target)[0]
-    return _summary(source, target, unit, float(value), _effects(coupling, drawn, u, source, target), probability, posterior is not None)
+    value, effects = (_effects(coupling, some, u, constant, source, target) for some in (mean, drawn))
+    return _summary(source, target, unit, float(value[0]), effects, probability, posterior is not None)
 
 
-def _effects(coupling: Coupling, drawn: Mapping[str, Array], u: Array, source: str, target: str) -> Array:
+def _effects(coupling: Coupling, drawn: Mapping[str, Array], u: Array, constant: Array, source: str, target: str) -> Array:
     """The effect in each draw, NaN where the remaining system is not stable, shape (draw,)."""
     A = drawn["A"] + np.einsum("k,dkij->dij", u, drawn["B"])
     i = coupling.regions.index(target)
     if source in coupling.inputs:
         k = coupling.inputs.index(source)
-        equilibrium = _settled(A, np.einsum("dik,k->di", drawn["C"], u))
+        equilibrium = _settled(A, constant + np.einsum("dik,k->di", drawn["C"], u))
         drive = drawn["C"][:, :, k] + np.einsum("dij,dj->di", drawn["B"][:, k], equilibrium)
         return _settled(A, drive)[:, i]
     j = coupling.regions.index(source)
@@ -93,7 +96,7 @@ def _settled(A: Array, drive: Array) -> Array:
     return equilibrium
 
 
-def _reaches(coupling: Coupling, drawn: Mapping[str, Array], u: Array, source: str, target: str) -> bool:
+def _reaches(coupling: Coupling, drawn: Mapping[str, Array], u: Array, constant: Array, source: str, target: str) -> bool:
     """Whether a directed path leads from source to target in any draw; an input acts through what it drives and what it modulates."""
     A = drawn["A"] + np.einsum("k,dkij->dij", u, drawn["B"])
     graph = nx.DiGraph()
@@ -102,7 +105,7 @@ def _reaches(coupling: Coupling, drawn: Mapping[str, Array], u: Array, source: s
     if source in coupling.inputs:
         k = coupling.inputs.index(source)
         acted_on = (drawn["C"][:, :, k] != 0).any(axis=0)
-        if u.any():
+        if u.any() or constant.any():  # then the regions are active at equilibrium, and what is modulated carries something
             acted_on |= (drawn["B"][:, k] != 0).any(axis=(0, 2))
         graph.add_edges_from((source, coupling.regions[i]) for i in np.flatnonzero(acted_on))
     return source in graph and nx.has_path(graph, source, target)

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ltc_causal.causal.intervened import checked_interventions, under, window_edges
-from ltc_causal.core.data import Inputs
 from ltc_causal.core.intervention import Intervention
 from ltc_causal.core.result import Fit, Prediction
+from ltc_causal.core.trained import TrainedNetwork
 from ltc_causal.errors import InputError, one_of
+from ltc_causal.models.intervened import checked_interventions, removed_means, under, window_edges
 from ltc_causal.models.simulate import run_segments, segments
 from ltc_causal.numerics.schedule import sample_bins
 
@@ -21,7 +21,7 @@ Array = NDArray[np.float64]
 
 
 def predict(
-    fit: Fit,
+    fit: Fit | TrainedNetwork,
     do: Sequence[Intervention] = (),
     *,
     draws: int = 200,
@@ -33,6 +33,7 @@ def predict(
     """The course of every region over a session's scans: the usual one, or under the interventions `do` (Pearl 2009, ch. 3).
 
     do : SetInput, Clamp and Cut, each in force during its own window [start, stop)
+    fit : of a model; or a trained network, whose posterior is an ensemble
     draws : how many parameter sets are drawn from the posterior; the same seed gives the same ones with and without `do`, so that
         differences between two predictions are paired
     probability : of the band between `lower` and `upper`
@@ -61,7 +62,7 @@ def predict(
 
     system = model.system(fit.posterior.sample(draws, seed), recording.echo_time)
     reads = sample_bins(len(inputs.values), len(recording.series.values), recording.delays, inputs.dt)
-    means = _removed_means(recording.inputs, inputs)
+    means = removed_means(recording.inputs, inputs)
     course = [under(segment, do, means, inputs.dt) for segment in segments(system, inputs, reads, window_edges(do, inputs.dt))]
     neuronal, observed, stable = run_segments(system, course, reads, inputs.dt)
 
@@ -80,11 +81,6 @@ def predict(
         probability,
         int((~stable).sum()),
     )
-
-
-def _removed_means(given: Inputs, prepared: Inputs) -> dict[str, float]:
-    """What the model subtracted from each of its inputs: nothing, or the mean over the recording."""
-    return {name: float((given.column(name) - prepared.column(name)).mean()) for name in prepared.names}
 
 
 def _band(values: Array, probability: float) -> tuple[Array, Array, Array]:

@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 
 from ltc_causal.core.coupling import Coupling, edge_name, entry_names
 from ltc_causal.core.gaussian import Gaussian
-from ltc_causal.core.result import Fit, Reduction
+from ltc_causal.core.reduction import Reduction
+from ltc_causal.core.result import Fit
+from ltc_causal.core.trained import TrainedNetwork
 from ltc_causal.errors import InputError
 
 Array = NDArray[np.float64]
-Source: TypeAlias = Fit | Reduction | Coupling
+Source: TypeAlias = Fit | TrainedNetwork | Reduction | Coupling
 Entry: TypeAlias = tuple[str, tuple[int, ...]]
 
 
@@ -25,9 +27,16 @@ def read_source(source: Source) -> tuple[Coupling, Gaussian | None]:
             return source.coupling, source.coupling_posterior
         case Reduction():
             return source.coupling, source.posterior
+        case TrainedNetwork():  # of its regions alone; with hidden units it says that it must be reduced first
+            return source.coupling, None
         case Coupling():
             return source, None
     raise InputError(f"A causal question needs a Fit, a Reduction or a Coupling, got {type(source).__name__}: fit a model first.")
+
+
+def constant_of(source: Source, n_region: int) -> Array:
+    """What drives the regions without any input, F0 of a reduction, shape (region,); zero of all else."""
+    return source.constant if isinstance(source, Reduction) else np.zeros(n_region)
 
 
 def entries(coupling: Coupling, posterior: Gaussian | None) -> dict[Entry, str]:

@@ -3,7 +3,7 @@
 Lives here: the contracts. Does not live here: any model (`models`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -98,17 +98,23 @@ class HasCoupling(Protocol):
         ...
 
 
+@runtime_checkable
 class DynamicalSystem(Protocol):
     """A model at given parameters, as simulation and interventions see it. Everything is vectorised over draws (last axis).
 
-    Neuronal states x have shape (unit, draw), the regions' activities first and after them whatever other populations the model has, as many
-    for each region; inputs u have shape (input,). An observed system also carries observation states h of shape (state, region, draw), the
+    Neuronal states x have shape (unit, draw), the regions' activities first and after them whatever other populations or hidden units the
+    model has; inputs u have shape (input,). An observed system also carries observation states h of shape (state, region, draw), the
     haemodynamics; none (state = 0) where activity itself is observed. An intervention acts on x and never on h.
     """
 
-    regions: tuple[str, ...]
-    inputs: tuple[str, ...]
-    n_draw: int
+    @property
+    def regions(self) -> tuple[str, ...]: ...
+
+    @property
+    def inputs(self) -> tuple[str, ...]: ...
+
+    @property
+    def n_draw(self) -> int: ...
 
     def initial_state(self) -> tuple[Array, Array]:
         """Neuronal and observation states at rest."""
@@ -124,6 +130,59 @@ class DynamicalSystem(Protocol):
 
     def observe(self, x: Array, h: Array) -> Array:
         """The signal in the model's units, shape (region, draw)."""
+        ...
+
+
+@runtime_checkable
+class Expandable(Protocol):
+    """What a Taylor reduction asks of a system that is no DCM: its own exact A, B, C and D."""
+
+    def coupling(self, state: Mapping[str, float] | None = None, inputs: Mapping[str, float] | None = None) -> Coupling:
+        """Taylor coefficients of the flow at a state and inputs given by name."""
+        ...
+
+
+@runtime_checkable
+class HasRemark(Protocol):
+    """A system that knows something that the reader of its reduction must know."""
+
+    @property
+    def remark(self) -> str:
+        """The sentence; empty where there is nothing to say."""
+        ...
+
+
+@runtime_checkable
+class Trainable(Protocol):
+    """What training by gradient sees: a network of many parameter sets at once; r counts them, and tensors are torch's."""
+
+    @property
+    def regions(self) -> Sequence[str]: ...
+
+    @property
+    def prior(self) -> Gaussian:
+        """Names of the parameters theta, which are counted so that N(0, 1) is what is thought likely."""
+        ...
+
+    @property
+    def identity(self) -> str:
+        """A digest that two networks share only if a theta means the same in both."""
+        ...
+
+    def starts(self, count: int, seed: int) -> Array:
+        """Where to begin, shape (count, parameter)."""
+        ...
+
+    def features(self, recording: Recording) -> Features:
+        """One recording as the network predicts it."""
+        ...
+
+    def signal(self, theta: Any, features: Features) -> tuple[Any, Any]:
+        """The prediction, a differentiable tensor (r, time, region), of theta (r, parameter), and which stayed within bounds, (r,)."""
+        ...
+
+    def predict(self, theta: Array, features: Features) -> tuple[Array, NDArray[np.bool_]]:
+        """The same in numpy."""
         ...
 
 

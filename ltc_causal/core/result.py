@@ -1,7 +1,7 @@
-"""What comes out: fits, reductions, predictions, effects.
+"""What comes out: fits, predictions, effects.
 
 Lives here: the frozen results and what they say of themselves in words and tables.
-Does not live here: how a fit went (`ascent`); how results are computed, drawn (`plotting`) or stored (`io`).
+Does not live here: how a fit went (`ascent`), reductions (`reduction`); how results are computed, drawn (`plotting`) or stored (`io`).
 """
 
 from collections.abc import Sequence
@@ -50,10 +50,10 @@ class Session:
     @property
     def variance_explained(self) -> Array:
         """As `Fit.variance_explained`, of this session."""
-        return _share_explained([self])
+        return share_explained([self])
 
 
-def _share_explained(sessions: Sequence[Session]) -> Array:
+def share_explained(sessions: Sequence[Session]) -> Array:
     """One minus the residuals' sum of squares over that of the signal without confounds, each about its session's mean, shape (region,)."""
     unexplained = sum(len(one.residuals) * one.residuals.var(axis=0) for one in sessions)
     total = sum(len(one.residuals) * (one.recording.series.values - one.confounds).var(axis=0) for one in sessions)
@@ -143,7 +143,7 @@ class Fit:
     @property
     def variance_explained(self) -> Array:
         """Share of each region's signal variance (confounds removed, all sessions) that the prediction explains, shape (region,)."""
-        return _share_explained(self.sessions)
+        return share_explained(self.sessions)
 
     def distance(self, other: "Fit | Gaussian") -> float:
         """How far another fit's posterior mean lies from this one's, in this one's posterior sd: the largest over the parameters of both.
@@ -237,47 +237,6 @@ def _split_edge_name(name: str) -> tuple[str, str, str, str]:
     by, _, pair = inside.rpartition(": ")
     source, _, target = pair.partition("->")
     return matrix, source, target, by
-
-
-@dataclass(frozen=True, eq=False)
-class Certificate:
-    """How far a reduction can be trusted.
-
-    residual : rho = ||F_model - F_reduced|| / ||F_model|| along the model's own course (root mean squares over time and regions); 0 is exact
-    residual_by_region : the same for each region, shape (region,)
-    state_range : smallest and largest activity visited, shape (region, 2)
-    input_range : smallest and largest input, shape (input, 2)
-    operating_point : where the Taylor expansion was taken, in words
-    verdict : the same in one sentence
-    """
-
-    residual: float
-    residual_by_region: Array
-    state_range: Array
-    input_range: Array
-    operating_point: str
-    verdict: str
-
-    def __str__(self) -> str:
-        return self.verdict
-
-
-@dataclass(frozen=True, eq=False)
-class Reduction:
-    """A model reduced to A, B, C, D.
-
-    coupling : at the posterior mean, Hz
-    posterior : Gaussian over its entries
-    certificate : how far to trust it
-    """
-
-    coupling: Coupling
-    posterior: Gaussian
-    certificate: Certificate
-
-    def to_frame(self, probability: float = 0.9) -> pd.DataFrame:
-        """One row a connection in Hz with interval, as `Fit.to_frame`."""
-        return coupling_frame(self.posterior, probability)
 
 
 @dataclass(frozen=True, eq=False)

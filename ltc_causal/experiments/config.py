@@ -104,11 +104,14 @@ class Causal(Settings):
     model : the model asked, by its name under [models]
     inputs : input values under which the graph and the total effects are shown; those not named are 0
     probability : edges whose sign is less probable are left out of the graph
+    reduction : how the model is reduced to A, B and C; unless given by "projection" if it is liquid (and by "taylor" if that is refused), else
+        by "taylor"
     """
 
     model: str
     inputs: dict[str, float] = {}
     probability: Annotated[float, Field(ge=0.5, lt=1)] = 0.95
+    reduction: Literal["projection", "taylor"] | None = None
 
 
 class Predictions(Settings):

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from ltc_causal.core.gaussian import Gaussian
-from ltc_causal.core.result import Fit, Reduction, Status
+from ltc_causal.core.reduction import Reduction
+from ltc_causal.core.result import Fit, Status
 from ltc_causal.experiments.study import Answer, Results, intervention_frame, records, usable
 from ltc_causal.group.model_selection import EVIDENCE_WORDS
 from ltc_causal.plotting.coupling import connection_label
@@ -49,6 +50,11 @@ def number(value: float, digits: int = 2, signed: bool = False) -> str:
     return f"{rounded:{'+' if signed else ''}.{digits}f}".replace("-", MINUS)
 
 
+def share(value: float) -> str:
+    """A relative error as it is read: in percent, or that it has no limit."""
+    return f"{number(100 * value, 2 if value < 1 else 0)} %" if np.isfinite(value) else "without limit"
+
+
 def interval(lower: float, upper: float, digits: int = 2) -> str:
     """An interval as it is read: `[0.10, 0.35]`."""
     return f"[{number(lower, digits)}, {number(upper, digits)}]"
@@ -67,8 +73,9 @@ def verdict(results: Results) -> list[str]:
         found.append(f"The fit of {results.config.causal.model} has no usable numbers, so nothing further was asked of it.")
         return found
     found += _saturation(results)
-    found += _connections(results, results.inquiry.reduction)
     found.append(f"Reduced to the matrices of a DCM: {results.inquiry.reduction.certificate.verdict}")
+    warning = reduction_warning(results.inquiry.reduction)
+    found += [warning] if warning else _connections(results, results.inquiry.reduction)
     return found + _interventions(results)
 
 
@@ -122,6 +129,16 @@ def _explained(results: Results) -> str:
     shares = zip(fit.recording.regions, fit.variance_explained, strict=True)
     parts = [f"{100 * share:.0f} % of {region}" for region, share in shares]
     return f"The {name} model explains {listed(parts)}, of the variance that the confounds leave."
+
+
+def reduction_warning(reduction: Reduction) -> str:
+    """What stands above all that is read off a reduction which its certificate refuses; nothing otherwise."""
+    if not reduction.certificate.refused:
+        return ""
+    return (
+        "The certificate refuses the reduction to A, B and C, so the graph and the total effects, which are read off it, do not describe the "
+        "fitted model; the predicted interventions do, since they are made with the model itself."
+    )
 
 
 def _connections(results: Results, reduction: Reduction) -> list[str]:
@@ -198,7 +215,8 @@ def methods(results: Results, version: str) -> str:
         sentences.append(
             f"Interventions (Pearl 2009) act on neuronal activity and are seen through the unchanged haemodynamics; their effects are "
             f"differences between courses from the same {config.predictions.draws} draws of the posterior. Total effects are those at "
-            f"equilibrium (Mooij et al. 2013) of the model's expansion about rest. Intervals hold {100 * config.predictions.interval:g} % "
+            f"equilibrium (Mooij et al. 2013) of the model reduced to A, B and C, by {results.inquiry.reduction.certificate.method}. Intervals "
+            f"hold {100 * config.predictions.interval:g} % "
             f"of the posterior."
         )
     return " ".join(sentences)

@@ -41,7 +41,8 @@ def write_report(results: Results, path: str | Path, seconds: float) -> None:
 def render(results: Results, seconds: float) -> str:
     """The page as text."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"number": number, "listed": narrative.listed, "group": connection_group, "label": connection_label}
+    environment.filters |= {"number": number, "share": narrative.share, "listed": narrative.listed}
+    environment.filters |= {"group": connection_group, "label": connection_label}
     template = environment.from_string(files("ltc_causal.experiments").joinpath("report.html.j2").read_text(encoding="utf-8"))
     return template.render(
         config=results.config,
@@ -50,6 +51,7 @@ def render(results: Results, seconds: float) -> str:
         usable=usable,
         verdict=narrative.verdict(results),
         unconverged=results.unconverged,
+        warning=narrative.reduction_warning(results.inquiry.reduction) if results.inquiry else "",
         figures=_figures(results),
         fits=_fit_rows(results),
         couplings={name: _coupling_rows(fit.to_frame(results.config.predictions.interval)) for name, fit in _usable_fits(results).items()},

@@ -28,7 +28,6 @@ from ltc_causal.io.tables import write_coupling, write_table
 from ltc_causal.models.dcm import DCM
 from ltc_causal.plotting.overview import plot_overview
 from ltc_causal.plotting.style import save as save_figure
-from ltc_causal.reduction.linearise import reduce_to_dcm
 
 KEY = "made_from"  # the tag of a fit file that says what it was made from
 
@@ -135,7 +134,7 @@ def _inquire(steps: "Steps", config: Config, asked: Fit) -> Inquiry | None:
         steps.note(f"The fit of {name} is not usable: no reduction, graph or intervention.")
         return None
     with steps.step(f"Reducing {name}", "Reduction") as outcome:
-        reduction = reduce_to_dcm(asked)
+        reduction = study.reduce(config, asked)
         outcome.append(str(reduction.certificate))
     with steps.step("Causal graph and total effects", "Graph") as outcome:
         graph, effects = study.ask_graph(config, reduction), study.ask_total_effects(config, reduction)

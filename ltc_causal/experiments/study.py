@@ -15,13 +15,17 @@ import pandas as pd
 from ltc_causal.causal.difference import Difference, difference
 from ltc_causal.causal.effects import total_effect
 from ltc_causal.causal.graph import causal_graph
-from ltc_causal.causal.intervened import checked_interventions
 from ltc_causal.causal.predict import predict
 from ltc_causal.core.data import Recording
-from ltc_causal.core.result import Effect, Fit, Prediction, Reduction, Status
+from ltc_causal.core.reduction import Reduction
+from ltc_causal.core.result import Effect, Fit, Prediction, Status
 from ltc_causal.errors import InputError
 from ltc_causal.experiments.config import Config, Question
 from ltc_causal.group.model_selection import Comparison, compare
+from ltc_causal.models.intervened import checked_interventions
+from ltc_causal.reduction.linearise import Taylor
+from ltc_causal.reduction.project import Projection
+from ltc_causal.reduction.reduce import reduce_to_dcm
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +101,23 @@ def compare_fits(fits: Mapping[str, Fit]) -> tuple[Comparison | None, str]:
         return compare(list(known.values()), names=list(known)), ""
     except InputError as error:
         return None, str(error)
+
+
+def reduce(config: Config, fit: Fit) -> Reduction:
+    """The fit reduced to A, B and C as the settings say; left to itself, of two ways for a liquid model the one that is not refused."""
+    projection, wanted = Projection(seed=config.seed), config.causal.reduction
+    if wanted is not None:
+        return reduce_to_dcm(fit, projection if wanted == "projection" else Taylor())
+    if fit.model.neuronal != "liquid":
+        return reduce_to_dcm(fit, Taylor())
+    try:
+        projected = reduce_to_dcm(fit, projection)
+    except InputError:  # no visited states to project on, or too few draws with some
+        return reduce_to_dcm(fit, Taylor())
+    if not projected.certificate.refused:
+        return projected
+    expanded = reduce_to_dcm(fit, Taylor())
+    return expanded if expanded.certificate.residual < projected.certificate.residual else projected
 
 
 def ask_graph(config: Config, reduction: Reduction) -> nx.DiGraph:

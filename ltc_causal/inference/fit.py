@@ -6,14 +6,15 @@ Lives here: `fit`, and what it makes of an ascent's end. Does not live here: the
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TypeAlias
+from typing import Any, TypeAlias, overload
 
 import numpy as np
 
 from ltc_causal.core.data import Recording
 from ltc_causal.core.gaussian import Gaussian
-from ltc_causal.core.model import Features, GenerativeModel
+from ltc_causal.core.model import Features, GenerativeModel, Trainable
 from ltc_causal.core.result import Approximation, Attempt, Fit, Session, largest_shift
+from ltc_causal.core.trained import TrainedNetwork, Training
 from ltc_causal.errors import InputError, known_name
 from ltc_causal.inference import laplace
 from ltc_causal.inference.design import Array, Ascent, Design, design
@@ -22,20 +23,30 @@ from ltc_causal.inference.laplace import VariationalLaplace
 Start: TypeAlias = Gaussian | Fit | Mapping[str, float]
 
 
+@overload
 def fit(
     model: GenerativeModel,
     recording: Recording | Sequence[Recording],
     method: VariationalLaplace | None = None,
     *,
     start: Start | None = None,
-) -> Fit:
+) -> Fit: ...
+@overload
+def fit(model: Trainable, recording: Recording | Sequence[Recording], method: Training) -> TrainedNetwork: ...
+def fit(
+    model: Any,
+    recording: Recording | Sequence[Recording],
+    method: VariationalLaplace | Training | None = None,
+    *,
+    start: Start | None = None,
+) -> Fit | TrainedNetwork:
     """Fit a model to one recording, or to several sessions of one subject.
 
     model : anything with a prior and a prediction, such as `DCM`
     recording : holds the model's regions and inputs by name, others may be there too. Several are sessions of one subject: they share all of
         the model's parameters, and each has its own noise and confounds. They may differ in length, inputs, delays and echo time; all are
         scaled by one factor, the smallest that any of them asks for
-    method : how; variational Laplace with exact derivatives unless given
+    method : how; variational Laplace with exact derivatives unless given. A network is fitted by `GradientTraining`
     start : begin at this distribution's (or fit's) mean instead of the prior mean; parameters are matched by name, so that a liquid model
         can start from a bilinear one's fit. Or {parameter: value}, and the prior mean for the others
 
@@ -47,6 +58,12 @@ def fit(
     """
     began = time.perf_counter()
     method = method or VariationalLaplace()
+    if not isinstance(method, VariationalLaplace):
+        return _trained(model, _recordings(recording), method, start)
+    if not isinstance(model, GenerativeModel):
+        raise InputError(
+            f"A {type(model).__name__} has no prediction for variational Laplace: fit it with lc.GradientTraining() if it is a network."
+        )
     recordings = [one.select(model.regions) for one in _recordings(recording)]
     d = design(model, _on_one_scale([model.features(one) for one in recordings]), method.differences)
     named = _starts(model, start, method)
@@ -64,6 +81,14 @@ def fit(
         model, _sessions(d, recordings, best), posterior, best.free_energy, best.status, best.history, best.gradient_norm,
         time.perf_counter() - began, seed, starts, approximation,
     )  # fmt: skip
+
+
+def _trained(model: Any, recordings: list[Recording], method: Any, start: Start | None) -> TrainedNetwork:
+    if not isinstance(method, Training):
+        raise InputError(f"fit's method must be VariationalLaplace() or GradientTraining(), got {method!r}.")
+    if start is not None:
+        raise InputError("A network begins where it was built to: leave out fit(start=), and build it with LiquidNetwork.started_from.")
+    return method.train(model, recordings)
 
 
 def _recordings(given: Recording | Sequence[Recording]) -> list[Recording]:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from ltc_causal.core.result import Fit, Reduction
+from ltc_causal.core.reduction import Reduction
+from ltc_causal.core.result import Fit
 from ltc_causal.files import atomic_write
 
 

@@ -82,7 +82,7 @@ class DCM:
     flow: str | None = None
     centre_inputs: bool = False
     prior: Any = None  # a Gaussian from birth on
-    noise: NoisePrior | None = None  # a NoisePrior from birth on
+    noise: Any = None  # a NoisePrior from birth on
     signal_range: float | None = SIGNAL_RANGE
     per_edge: Sequence[str] = ()
     observation: str = "bold"
@@ -207,7 +207,7 @@ class DCM:
         else:
             prior = [[self._layout.parameter_name(key), *map(float, value)] for key, value in stated.items()]
         plain = {f.name: _plain(getattr(self, f.name)) for f in fields(self) if f.name not in ("prior", "noise")}
-        return {**plain, "prior": prior, "noise": asdict(self.noise)}  # pyright: ignore[reportArgumentType] - a NoisePrior from birth on
+        return {**plain, "prior": prior, "noise": asdict(self.noise)}
 
     @classmethod
     def from_spec(cls, spec: Mapping[str, Any]) -> "DCM":

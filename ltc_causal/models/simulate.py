@@ -61,38 +61,43 @@ def run_segments(
     A reading at a segment's border belongs to the segment that begins there.
     """
     x, h = system.initial_state()
-    kinds = len(x) // len(system.regions)  # neuronal states a region, its activity first
-    y = np.concatenate([x.reshape(kinds, -1, system.n_draw), h])
+    n_unit = len(x)
+    y = np.concatenate([x, h.reshape(-1, system.n_draw)])
     neuronal = np.full((*reads.shape, system.n_draw), np.nan)
     observed = np.full_like(neuronal, np.nan)
     read_after = np.searchsorted([segment.start for segment in course], reads)
     for number, segment in enumerate(course):
         for region, activity in segment.held.items():
-            y[0, region] = np.where(np.isnan(y[0, region]), np.nan, activity)
-        _read(system, y, kinds, read_after == number, neuronal, observed)
-        y = runge_kutta(_joint_flow(segment, kinds), y, (segment.stop - segment.start) * udt, max_step)
-    _read(system, y, kinds, read_after == len(course), neuronal, observed)
-    return neuronal, observed, ~np.isnan(y[0, 0])  # a draw that left the bounds is NaN in every state
+            y[region] = np.where(np.isnan(y[region]), np.nan, activity)
+        _read(system, y, n_unit, read_after == number, neuronal, observed)
+        y = runge_kutta(_joint_flow(segment, n_unit), y, (segment.stop - segment.start) * udt, max_step)
+    _read(system, y, n_unit, read_after == len(course), neuronal, observed)
+    return neuronal, observed, ~np.isnan(y[0])  # a draw that left the bounds is NaN in every state
 
 
-def _joint_flow(segment: Segment, kinds: int):
-    """Neuronal and observation flow as one function of y, shape (kinds + state, region, draw): activity first."""
+def _joint_flow(segment: Segment, n_unit: int):
+    """Neuronal and observation flow as one function of y, shape (unit + observation state of each region, draw): regions' activity first."""
+    n = len(segment.system.regions)
 
     def flow(y: Array) -> Array:
         rate = np.empty_like(y)
-        x = y[:kinds].reshape(-1, y.shape[-1])
-        rate[:kinds] = segment.system.flow(x, segment.inputs).reshape(kinds, *y.shape[1:])
-        rate[kinds:] = segment.system.observation_flow(y[kinds:], y[0])
+        rate[:n_unit] = segment.system.flow(y[:n_unit], segment.inputs)
+        rate[n_unit:] = segment.system.observation_flow(_observation(y, n_unit, n), y[:n]).reshape(-1, y.shape[-1])
         return rate
 
     return flow
 
 
-def _read(system: DynamicalSystem, y: Array, kinds: int, due: NDArray[np.bool_], neuronal: Array, observed: Array) -> None:
+def _observation(y: Array, n_unit: int, n_region: int) -> Array:
+    """The observation states within y, shape (state, region, draw)."""
+    return y[n_unit:].reshape((len(y) - n_unit) // n_region, n_region, y.shape[-1])
+
+
+def _read(system: DynamicalSystem, y: Array, n_unit: int, due: NDArray[np.bool_], neuronal: Array, observed: Array) -> None:
     if due.any():
         scans, regions = np.nonzero(due)
-        neuronal[scans, regions] = y[0, regions]
-        observed[scans, regions] = system.observe(y[:kinds].reshape(-1, y.shape[-1]), y[kinds:])[regions]
+        neuronal[scans, regions] = y[regions]
+        observed[scans, regions] = system.observe(y[:n_unit], _observation(y, n_unit, len(system.regions)))[regions]
 
 
 def simulate_states(

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from ltc_causal.core.result import Fit, Reduction
+from ltc_causal.core.reduction import Reduction
+from ltc_causal.core.result import Fit
 from ltc_causal.errors import InputError
 from ltc_causal.plotting.style import GREY, MARKERS, PALE, SERIES, axes, styled
 

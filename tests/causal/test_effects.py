@@ -237,3 +237,23 @@ def test_a_bare_coupling_has_an_effect_without_uncertainty():
 def test_bad_input_is_said_in_a_sentence(call, sentence):
     with pytest.raises(lc.InputError, match=sentence):
         call()
+
+
+def test_effect_of_an_input_includes_a_reductions_constant():
+    """Against the difference of two equilibria of A x + u_k B[k] x + C u + F0 = 0, an input that only modulates included."""
+    rng = np.random.default_rng(0)
+    coupling = lc.Coupling(
+        stable_matrix(rng, 2), 0.3 * rng.normal(size=(2, 2, 2)), np.array([[0.4, 0.0], [0.0, 0.0]]), ("V1", "V5"), ("photic", "motion")
+    )
+    constant = np.array([0.2, -0.1])
+    posterior = lc.Gaussian(("A[V1->V5]",), coupling.A[1:, 0], np.zeros((1, 1)))
+    reduction = lc.Reduction(coupling, posterior, None, constant)
+
+    def equilibrium(u):
+        return -np.linalg.solve(coupling.A + np.tensordot(u, coupling.B, 1), coupling.C @ u + constant)
+
+    for k, name in enumerate(("photic", "motion")):
+        step = 1e-5 * np.eye(2)[k]
+        slope = (equilibrium(step) - equilibrium(-step)) / 2e-5
+        for i, region in enumerate(("V1", "V5")):
+            assert lc.total_effect(reduction, name, region).value == pytest.approx(slope[i], rel=1e-5)

@@ -1,6 +1,7 @@
 """The page is well formed, needs nothing beside it, and its numbers are the results'."""
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import made
@@ -20,6 +21,7 @@ from ltc_causal.experiments.study import (
     compare_fits,
     intervention_frame,
     predict_course,
+    reduce,
 )
 
 VOID = {"meta", "link", "br", "img", "input", "hr"}
@@ -68,7 +70,7 @@ def results_of(tmp_path, status=None, config=made.CONFIG):
         fits["liquid"] = made.fit("liquid", status, seed=1, free_energy=-101.0)
     fits = {name: made.with_recording(fit, made.recording()) for name, fit in fits.items()}
     asked = fits["liquid"]
-    reduction = lc.reduce_to_dcm(asked)
+    reduction = reduce(settings, asked)
     usual = predict_course(settings, asked)
     answers = tuple(answer(settings, asked, usual, question) for question in settings.interventions)
     inquiry = Inquiry(reduction, ask_graph(settings, reduction), ask_total_effects(settings, reduction), usual, answers)
@@ -200,6 +202,44 @@ def test_methods_cite_what_they_name(made_page):
     cited = narrative.citations(results)
     for author, year in re.findall(r"(\w+)(?: et al\.| and \w+)? \(?(\d{4})", text):
         assert any(work.startswith(author) and year in work for work in cited), (author, year)
+
+
+def with_certificate(results, **changes):
+    """The same results with another certificate."""
+    reduction = results.inquiry.reduction
+    reduction = replace(reduction, certificate=replace(reduction.certificate, **changes), note="A note.")
+    return replace(results, inquiry=replace(results.inquiry, reduction=reduction))
+
+
+def test_certificate_is_shown_with_every_number(tmp_path):
+    results = with_certificate(results_of(tmp_path), residual=0.123, trajectory=0.0456, bound=0.789, interventions={"V1 shaken": 0.0321})
+    text = render(results, 1.0)
+    rows = [row for table in Page(text).tables for row in table]
+    assert "12.30 %" in text and "4.56 %, at most 78.90 % by the bound" in text and "A note." in text
+    assert ["V1 shaken", "3.21 %"] in rows and "does not describe" not in text
+
+
+def test_a_refused_reduction_is_said_where_its_graph_and_effects_are_shown(tmp_path):
+    results = with_certificate(results_of(tmp_path), residual=2.3)
+    text = render(results, 1.0)
+    warning = narrative.reduction_warning(results.inquiry.reduction)
+    assert "refuses the reduction" in warning and warning in verdict(results)
+    assert not any("clear sign" in sentence or "changes V1" in sentence for sentence in verdict(results))
+    for section, following in (("graph", "interventions"), ("effects", "methods")):
+        assert warning in text[text.index(f'id="{section}"') : text.index(f'id="{following}"')]
+
+
+@pytest.mark.parametrize(
+    ("model", "setting", "method"),
+    [
+        ("liquid", "", "projection anchored"), ("liquid", 'reduction = "taylor"', "Taylor reduction"), ("bilinear", "", "Taylor reduction"),
+        ("bilinear", 'reduction = "projection"', "projection anchored"),
+    ],
+)  # fmt: skip
+def test_reduction_is_the_one_that_the_settings_ask_for(tmp_path, model, setting, method):
+    config = read_config(made.write_study(tmp_path, made.CONFIG.replace('model = "liquid"', f'model = "{model}"\n{setting}')))
+    fit = made.with_recording(made.fit(model, seed=1), made.recording())
+    assert method in reduce(config, fit).certificate.method
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ import spm_reference
 
 import ltc_causal as lc
 
-
 EVERY = [*spm_reference.BILINEAR, *spm_reference.TWO_STATE, *spm_reference.NONLINEAR]
 
 
