@@ -21,7 +21,7 @@ from ltc_causal.core.model import Features, NoisePrior
 from ltc_causal.errors import InputError, known_name, one_of, positive, read_only, unique_names
 from ltc_causal.models import haemodynamics, neuronal, priors, spm_nonlinear, true_flow
 from ltc_causal.models.neuronal import Slots, Weights
-from ltc_causal.models.parameters import SYNAPTIC, Layout
+from ltc_causal.models.parameters import SYNAPTIC, Layout, Moves
 from ltc_causal.models.system import DCMSystem
 from ltc_causal.models.taylor import taylor
 from ltc_causal.numerics import cascade
@@ -42,6 +42,7 @@ class Plan:
     steps: Steps
     names: tuple[str, ...]
     slots: Slots
+    moves: Moves
     echo_time: float
 
 
@@ -288,7 +289,7 @@ class DCM:
         inputs = self.prepared_inputs(recording.inputs)
         bins = sample_bins(len(inputs.values), len(values), recording.delays, inputs.dt)
         steps = self._steps(inputs, bins, recording.series.dt)
-        plan = Plan(steps, self._free_names, self._layout.slots(steps.values, self.prior.free), recording.echo_time)
+        plan = Plan(steps, self._free_names, *self._layout.slots(steps.values, self.prior.free), recording.echo_time)
         return Features(values * scale, recording.confounds, scale, plan)
 
     def _steps(self, inputs: Inputs, bins: NDArray[np.int64], dt: float) -> Steps:
@@ -329,7 +330,7 @@ class DCM:
             )
         transit, decay, epsilon = self.haemodynamic_parameters(theta)
         N = neuronal.network(weights, plan.steps.values, self.modulation)
-        moves = self._layout.moves(plan.slots, weights, N, self.prior.free, self.modulation)
+        moves = plan.moves._replace(coefficient=plan.slots.slopes(weights, N, self.modulation))
         if self.observation == "activity":
             x, dx, stable = true_flow.course_and_tangents(weights, None, 0.0, moves, plan.steps)
             return x[..., 0], np.ascontiguousarray(dx[:, :, 0]), stable

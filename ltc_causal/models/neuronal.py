@@ -19,6 +19,7 @@ Lives here: parameters as matrices, the linear network that they make under an i
 
 from dataclasses import dataclass
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -60,13 +61,9 @@ class Weights:
         """Whether the synapses are other than linear."""
         return bool(np.any(self.kappa != 0) or np.any(self.lambda_ != 0))
 
-    def log_rate(self, u: NDArray) -> NDArray:
-        """s_i under each input, shape (..., region), from u of shape (..., input)."""
-        return np.diagonal(self.A) + u @ np.diagonal(self.B, axis1=1, axis2=2)
-
     def between(self, u: NDArray) -> NDArray:
         """w_ij under each input, shape (..., region, region), with a zero diagonal."""
-        w = self.A + _added(u, self.B)
+        w = self.A + np.tensordot(u, self.B, 1)
         n = len(self.A)
         w[..., np.arange(n), np.arange(n)] = 0.0
         return w
@@ -79,35 +76,46 @@ def network(weights: Weights, values: NDArray, modulation: str = "log") -> NDArr
     modulation : how an input acts inside an exponential: "log" as the flow states, "linear" expanded to first order in the input (SPM's
         bilinear expansion), "spm" the same by a forward difference of step e^-8
     """
-    n, U = len(weights.A), weights.n_unit
-    region = np.arange(n)
-    N = np.zeros((len(values), U, U + 1), dtype=weights.A.dtype)
-    if weights.two_state:
-        K = TWO_STATE_SCALE * _exponential(weights.A, weights.B, values, modulation)
-        N[:, region, n + region] = -K[:, region, region]
-        K[:, region, region] = -SELF_RATE
-        N[:, :n, :n] = K
-        N[:, n + region, region] = INHIBITORY_RATE
-        N[:, n + region, n + region] = -INHIBITORY_RATE
-    else:
-        N[:, :n, :n] = weights.between(values)
-        own = _exponential(np.diagonal(weights.A), np.diagonal(weights.B, axis1=1, axis2=2), values, modulation)
-        N[:, region, region] = -SELF_RATE * own
-    N[:, :n, U] = values @ weights.C.T / INPUT_SCALE
+    expand = 0 if modulation == "log" else 1 if modulation == "linear" else 2
+    return _network(weights.A, weights.B, weights.C, np.asarray(values, dtype=float), weights.two_state, expand)
+
+
+@numba.njit(cache=True)
+def _exponential(a, b, u, expand):
+    """exp(a + sum_k u_k b_k), or its expansion in the input: to first order (1), or by SPM's difference (2)."""
+    change = 0.0 * a
+    for k in range(len(u)):
+        step = b[k] if expand < 2 else np.expm1(DIFFERENCE_STEP * b[k]) / DIFFERENCE_STEP
+        change += u[k] * step
+    return np.exp(a + change) if expand == 0 else np.exp(a) * (1.0 + change)
+
+
+@numba.njit(cache=True)
+def _network(A, B, C, values, two_state, expand):
+    n, m = C.shape
+    U = 2 * n if two_state else n
+    N = np.zeros((len(values), U, U + 1), A.dtype)
+    for v in range(len(values)):
+        u = values[v]
+        for i in range(n):
+            for j in range(n):
+                if two_state and A[i, j].real == -np.inf:
+                    continue
+                if two_state:
+                    N[v, i, n + i if i == j else j] = (
+                        (-1.0 if i == j else 1.0) * TWO_STATE_SCALE * _exponential(A[i, j], B[:, i, j], u, expand)
+                    )
+                elif i == j:
+                    N[v, i, i] = -SELF_RATE * _exponential(A[i, i], B[:, i, i], u, expand)
+                else:
+                    N[v, i, j] = A[i, j]
+                    for k in range(m):
+                        N[v, i, j] += u[k] * B[k, i, j]
+            if two_state:
+                N[v, i, i], N[v, n + i, i], N[v, n + i, n + i] = -SELF_RATE, INHIBITORY_RATE, -INHIBITORY_RATE
+            for k in range(m):
+                N[v, i, U] += u[k] * C[i, k] / INPUT_SCALE
     return N
-
-
-def _exponential(a: NDArray, b: NDArray, values: NDArray, modulation: str) -> NDArray:
-    """exp(a + sum_k u_k b_k) under each input value, or its expansion in the input."""
-    if modulation == "log":
-        return np.exp(a + _added(values, b))
-    change = np.expm1(DIFFERENCE_STEP * b) / DIFFERENCE_STEP if modulation == "spm" else b
-    return np.exp(a) * (1 + _added(values, change))
-
-
-def _added(u: NDArray, b: NDArray) -> NDArray:
-    """sum_k u_k b_k for u of shape (..., input) (`np.tensordot`, in a third of the time for small arrays)."""
-    return (u @ b.reshape(len(b), -1)).reshape(*u.shape[:-1], *b.shape[1:])
 
 
 @dataclass(frozen=True, eq=False)

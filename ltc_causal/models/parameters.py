@@ -148,28 +148,34 @@ class Layout:
         return edge_name("C" if source in self.inputs else "A", source, target)
 
     @cached_property
-    def _places(self) -> dict[str, tuple[NDArray, tuple[NDArray, ...]]]:
-        """Positions in theta of each matrix's parameters, and their places in the matrix."""
-        places = {}
-        for matrix in "ABCD":
-            at = np.array([p for p, (kind, _) in enumerate(self.edges) if kind == matrix], dtype=int)
-            entries = np.array([entry for kind, entry in self.edges if kind == matrix], dtype=int).reshape(-1, 3).T
-            places[matrix] = at, tuple(entries if matrix in "BD" else entries[1:])
-        return places
+    def _flat(self) -> tuple[NDArray, NDArray, dict[str, tuple[slice, tuple[int, ...]]]]:
+        """All matrices laid one after another: what is there without connections, each connection's place, and each matrix's slice and shape."""
+        n, m = len(self.regions), len(self.inputs)
+        shapes = {"A": (n, n), "B": (m, n, n), "C": (n, m), "D": (n, n, n) if self.masks["D"].any() else (0, n, n)}
+        slices, first = {}, 0
+        for matrix, shape in shapes.items():
+            slices[matrix] = slice(first, first + int(np.prod(shape))), shape
+            first += int(np.prod(shape))
+        empty = np.zeros(first)
+        if self.neuronal == "two_state":
+            empty[slices["A"][0]] = -np.inf
+        places = [
+            slices[matrix][0].start + np.ravel_multi_index(entry if matrix in "BD" else entry[1:], shapes[matrix])
+            for matrix, entry in self.edges
+        ]
+        return empty, np.array(places, dtype=int), slices
 
     def weights(self, theta: NDArray) -> Weights:
         """The neuronal parameters as matrices; theta of shape (parameter,), real or complex."""
-        two_state = self.neuronal == "two_state"
-        matrices = {}
-        for matrix in "ABCD":
-            at, places = self._places[matrix]
-            fill = -np.inf if two_state and matrix == "A" else 0.0
-            matrices[matrix] = np.full(self.masks[matrix].shape, fill, dtype=theta.dtype)
-            matrices[matrix][places] = theta[at]
-        D = matrices["D"] if self.masks["D"].any() else None
-        return Weights(matrices["A"], matrices["B"], matrices["C"], D, *self._synaptic_weights(theta), two_state)
+        empty, places, slices = self._flat
+        flat = empty.astype(theta.dtype)
+        flat[places] = theta[: len(places)]
+        A, B, C, D = (flat[at].reshape(shape) for at, shape in slices.values())
+        return Weights(A, B, C, D if len(D) else None, *self._synaptic_weights(theta), self.neuronal == "two_state")
 
     def _synaptic_weights(self, theta: NDArray) -> tuple[Any, Any, Any]:
+        if not self._synaptic:
+            return 0.0, 0.0, 0.0
         n = len(self.regions)
         values: dict[str, Any] = {"kappa": 0.0, "tau": 0.0, "lambda": 0.0}
         for value, (_, kind, i, j) in zip(theta[self._first_synaptic :], self._synaptic, strict=True):
@@ -189,20 +195,14 @@ class Layout:
         first, n = len(self.edges), len(self.regions)
         return theta[..., first : first + n], theta[..., first + n], theta[..., first + n + 1]
 
-    def slots(self, values: NDArray, free: NDArray[np.bool_]) -> Slots:
-        """The network's entries that the free parameters move under each input value (value, input)."""
-        matrix, entry, _, _ = (part[free] for part in self._fixed_moves)
-        return Slots.of(matrix, entry, values, len(self.regions), self.neuronal == "two_state")
-
-    def moves(self, slots: Slots, weights: Weights, N: NDArray, free: NDArray[np.bool_], modulation: str) -> Moves:
-        """What the free parameters move at these weights, whose network is N."""
-        _, entry, kind, chain = (part[free] for part in self._fixed_moves)
-        row, column, coefficient = slots.row, slots.column, slots.slopes(weights, N, modulation)
-        if self._synaptic:
-            synaptic = kind >= KAPPA
-            row, column = np.where(synaptic, entry[:, 1], row), np.where(synaptic, entry[:, 2], column)
-            coefficient[:, synaptic] = 1.0
-        return Moves(kind, row, column, np.where(kind == GATING, entry[:, 0], -1), coefficient, chain)
+    def slots(self, values: NDArray, free: NDArray[np.bool_]) -> tuple[Slots, Moves]:
+        """The network's entries that the free parameters move under each input value (value, input); and their moves, slopes still missing."""
+        matrix, entry, kind, chain = (part[free] for part in self._fixed_moves)
+        slots = Slots.of(matrix, entry, values, len(self.regions), self.neuronal == "two_state")
+        synaptic = kind >= KAPPA
+        row, column = np.where(synaptic, entry[:, 1], slots.row), np.where(synaptic, entry[:, 2], slots.column)
+        slots.fixed[:, synaptic] = 1.0
+        return slots, Moves(kind, row, column, np.where(kind == GATING, entry[:, 0], -1), slots.fixed, chain)
 
     @cached_property
     def _fixed_moves(self) -> tuple[NDArray, NDArray, NDArray, NDArray]:

@@ -39,11 +39,9 @@ def _network(n: int, seed: int, n_scan: int = 256, tr: float = 2.0) -> tuple[lc.
     """A sparse network of n regions, and the fully connected model that is fitted to it."""
     rng = np.random.default_rng(seed)
     regions, inputs = [f"R{i}" for i in range(n)], ["drive", "context"]
-    u = lc.Inputs.from_events(
-        {"drive": [(float(t), 8.0) for t in range(4, 2 * n_scan - 20, 20)], "context": [(float(t), 40.0) for t in range(20, 400, 80)]},
-        n_scan * tr,
-        tr / 16,
-    )
+    last = int(n_scan * tr) - 40
+    events = {"drive": [(float(t), 8.0) for t in range(4, last, 20)], "context": [(float(t), 40.0) for t in range(20, last, 80)]}
+    u = lc.Inputs.from_events(events, n_scan * tr, tr / 16)
     driving = [("drive", regions[i]) for i in range(0, n, 4)]
     model = lc.DCM(regions, inputs, np.ones((n, n), bool), {"context": [(regions[0], regions[1])]}, driving)
     truth = {f"A[{regions[i]}->{regions[(i + 1) % n]}]": rng.uniform(0.2, 0.4) for i in range(n)}
