@@ -71,6 +71,9 @@ class GradientTraining:
             value = getattr(self, name)
             if not isinstance(value, int) or value < 1:
                 raise InputError(f"GradientTraining {name} must be a whole number of at least 1, got {value!r}.")
+        for name in ("points", "seed"):
+            if not isinstance(getattr(self, name), int) or getattr(self, name) < 0:
+                raise InputError(f"GradientTraining {name} must be a whole number of at least 0, got {getattr(self, name)!r}.")
         positive("GradientTraining learning_rate", self.learning_rate, "steps of a parameter")
         positive("GradientTraining clip", self.clip, "gradient norm")
         if not 0 <= self.validation <= 0.5:

@@ -19,7 +19,7 @@ from ltc_causal.models.parameters import GATING, KAPPA, NETWORK, NOTHING, Moves
 from ltc_causal.numerics.schedule import Steps
 
 FAST: Any = dict(cache=True, error_model="numpy", fastmath={"contract"})  # fused multiply-add, no check for division by zero; NaN stays NaN
-MAX_STEP = 0.4  # s; BOLD then differs from a converged integration by less than 3e-5 of its range (5e-6 at 0.25, 4e-4 at 1)
+MAX_STEP = 0.5  # s; BOLD then differs from a converged integration by less than 1e-4 of its range (5e-6 at 0.25, 4e-4 at 1)
 BOUND = 30.0  # log states and activity beyond this have left the model (e^30 times the resting volume)
 ACTIVITY_BOUND = 1e6  # activity beyond this, where there is no haemodynamics that would fail first
 

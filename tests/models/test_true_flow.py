@@ -108,7 +108,7 @@ def test_prediction_is_the_adaptive_solvers(kind):
     expected = _signal(np.array(course), _bins(recording), model, theta)
     prediction, stable = model.predict(theta, model.features(recording))
     assert stable
-    assert np.abs(prediction - expected).max() <= 2e-5 * np.ptp(expected)
+    assert np.abs(prediction - expected).max() <= 1e-4 * np.ptp(expected)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -218,7 +218,7 @@ def test_activity_is_the_adaptive_solvers_and_its_derivatives_are_extrapolated_d
         course.append(solution.y[:, -1])
     expected = np.array(course)[8 * np.arange(20), :3]  # scans of 2 s, bins of .25 s, each read as it begins
     prediction, jacobian, stable = model.linearise(theta, features)
-    assert stable and np.abs(prediction - expected).max() <= 1e-4 * np.ptp(expected)
+    assert stable and np.abs(prediction - expected).max() <= 2e-4 * np.ptp(expected)
     np.testing.assert_array_equal(model.predict(theta, features)[0], prediction)
 
     def central(p, step):
