@@ -146,6 +146,17 @@ def test_derivatives_are_a_complex_step_through_the_same_steps(kind, seed):
         assert np.abs(jacobian[..., p] - exact).max() <= 1e-9 * np.abs(exact).max(), model.prior.names[p]
 
 
+def _extrapolated(model, features, theta, p):
+    """Richardson extrapolation of central differences in one parameter: an independent way to a Jacobian, good to 1e-9."""
+    e = np.eye(len(theta))[p]
+    halves = []
+    for step in 4e-3 / 2.0 ** np.arange(4):
+        halves.append((model.predict(theta + step * e, features)[0] - model.predict(theta - step * e, features)[0]) / (2 * step))
+    for order in (4, 16, 64):
+        halves = [(order * fine - coarse) / (order - 1) for coarse, fine in zip(halves, halves[1:], strict=False)]
+    return halves[0]
+
+
 def _expanded_cases():
     """Models integrated by their expansion about rest, with parameters away from it."""
     for name in spm_reference.BILINEAR:
@@ -157,19 +168,11 @@ def _expanded_cases():
 
 @pytest.mark.parametrize(("model", "recording", "theta"), list(_expanded_cases()))
 def test_bilinear_flows_derivatives_are_central_differences_extrapolated(model, recording, theta):
-    """Richardson extrapolation of central differences: an independent check of the bilinear flow's Jacobian to 1e-9."""
     features = model.features(recording)
     jacobian = model.linearise(theta, features)[1]
 
-    def central(p, step):
-        e = step * np.eye(len(theta))[p]
-        return (model.predict(theta + e, features)[0] - model.predict(theta - e, features)[0]) / (2 * step)
-
     for p in range(len(theta)):
-        halves = [central(p, 4e-3 / 2**k) for k in range(4)]
-        for order in (4, 16, 64):
-            halves = [(order * fine - coarse) / (order - 1) for coarse, fine in zip(halves, halves[1:], strict=False)]
-        assert np.abs(jacobian[..., p] - halves[0]).max() <= 1e-9 * np.abs(jacobian[..., p]).max()
+        assert np.abs(jacobian[..., p] - _extrapolated(model, features, theta, p)).max() <= 1e-9 * np.abs(jacobian[..., p]).max()
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -221,14 +224,8 @@ def test_activity_is_the_adaptive_solvers_and_its_derivatives_are_extrapolated_d
     assert stable and np.abs(prediction - expected).max() <= 2e-4 * np.ptp(expected)
     np.testing.assert_array_equal(model.predict(theta, features)[0], prediction)
 
-    def central(p, step):
-        e = step * np.eye(len(theta))[p]
-        return (model.predict(theta + e, features)[0] - model.predict(theta - e, features)[0]) / (2 * step)
-
     for p in range(len(theta)):
-        halves = [central(p, 4e-3 / 2**k) for k in range(4)]
-        for order in (4, 16, 64):
-            halves = [(order * fine - coarse) / (order - 1) for coarse, fine in zip(halves, halves[1:], strict=False)]
-        assert np.abs(jacobian[..., p] - halves[0]).max() <= 1e-9 * max(np.abs(jacobian[..., p]).max(), 1e-3), model.prior.names[p]
+        error = np.abs(jacobian[..., p] - _extrapolated(model, features, theta, p)).max()
+        assert error <= 1e-9 * max(np.abs(jacobian[..., p]).max(), 1e-3), model.prior.names[p]
     simulated = lc.simulate(model, theta, recording.inputs, dt=2.0, delays=np.zeros(3))
     np.testing.assert_allclose(simulated.series.values, prediction, rtol=1e-9, atol=1e-12)
