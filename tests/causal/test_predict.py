@@ -132,7 +132,7 @@ def test_clamp_is_the_system_without_that_equation(fit):
     states = clamped_states(flow, fit.recording, value, start, stop)
     exact = states[reads_of(fit.recording), np.arange(3)]
     prediction = neuronal(fit, [lc.Clamp("V5", value, start, stop)])
-    assert np.abs(prediction.mean - exact).max() < 1e-5
+    assert np.abs(prediction.mean - exact).max() < 5e-5
     read_at = FIT.recording.inputs.dt * reads_of(fit.recording)[:, 1]
     inside = (read_at >= start) & (read_at < stop)
     assert (prediction.draws[:, inside, 1] == value).all()  # exactly, not nearly
@@ -220,7 +220,7 @@ def test_cut_in_a_window_against_an_independent_integration():
 
     exact = integrated(flow, 3, SURE.recording, (start, stop))[reads_of(SURE.recording), np.arange(3)]
     assert np.allclose(system.flow(np.ones((3, 1)), np.ones(2))[:, 0], flow(0.0, np.ones(3), np.ones(2)))
-    assert np.abs(neuronal(SURE, [lc.Cut("V1", "V5", start, stop)]).mean - exact).max() < 1e-5
+    assert np.abs(neuronal(SURE, [lc.Cut("V1", "V5", start, stop)]).mean - exact).max() < 5e-5
 
 
 def test_two_cuts_into_one_region_leave_it_alone():
@@ -258,7 +258,7 @@ def test_setting_an_input_to_what_it_was_changes_nothing(start, length):
     course = FIT.recording.inputs.column("photic")
     same = neuronal(FIT, [lc.SetInput("photic", course, start, start + length)])
     # The steps fall otherwise, so the course agrees to their error.
-    assert np.abs(same.draws - neuronal(FIT).draws).max() < 1e-5
+    assert np.abs(same.draws - neuronal(FIT).draws).max() < 5e-5
 
 
 def test_interventions_after_one_another_do_as_each_alone():

@@ -114,9 +114,11 @@ def two_regions(**changes):
 
 
 def test_processes_do_not_change_the_numbers():
+    """To rounding: a process that compiled a function rounds otherwise, in the last digit, than one that found it in the cache."""
     one, two = (lc.calibrate(two_regions(), INPUTS, dt=DT, n=10, seed=4, n_jobs=n_jobs) for n_jobs in (1, 2))
-    for field in ("truth", "mean", "sd", "distance"):
-        np.testing.assert_array_equal(getattr(one, field), getattr(two, field))
+    np.testing.assert_array_equal(one.truth, two.truth)
+    for field in ("mean", "sd", "distance"):
+        np.testing.assert_allclose(getattr(one, field), getattr(two, field), rtol=1e-9, atol=1e-12)
 
 
 def test_recordings_that_the_model_would_scale_are_set_aside():
