@@ -37,6 +37,8 @@ def causal_graph(
     coupling, posterior = read_source(source)
     if posterior is None and probability is not None:
         raise InputError("A bare coupling has no uncertainty, so its graph cannot be cut by probability: use minimum, or give the fit.")
+    if probability is not None and not 0 <= probability <= 1:
+        raise InputError(f"causal_graph(probability) must lie between 0 and 1, got {probability!r}.")
     u = coupling.input_vector(inputs)
     known = entries(coupling, posterior)
     graph = nx.DiGraph(inputs={name: float(value) for name, value in (inputs or {}).items()})

@@ -41,7 +41,7 @@ def predict(
     session : whose inputs and scans, of a fit of several
 
     The model's own flow is integrated (for flow="bilinear" its expansion about rest) by the fourth-order Runge-Kutta method, in steps of at
-    most 0.25 s, none across the border of a window. At the posterior mean the usual course is `fit.prediction`, to about 1e-5 of it; the
+    most 0.5 s, none across the border of a window. At the posterior mean the usual course is `fit.prediction`, to about 1e-5 of it; the
     mean over draws differs from that by the model's nonlinearity in its parameters.
 
     Values of SetInput are in the units of the recording's inputs: a model that centres its inputs goes on to subtract the means of the
@@ -49,6 +49,8 @@ def predict(
 
     Raises `InputError` for an unknown name, a course of the wrong length, or two interventions on the same thing at the same time.
     """
+    if not isinstance(fit, Fit | TrainedNetwork):
+        raise InputError(f"predict needs a fit or a trained network, got {type(fit).__name__}: ask the model that it came from.")
     one_of("predict(quantity)", quantity, ("bold", "neuronal"))
     if draws < 2 or not 0 < probability < 1:
         raise InputError(

@@ -75,6 +75,8 @@ class Inputs:
         n_bin = int(round(positive("duration", duration, "seconds") / positive("dt", dt, "seconds")))
         values = np.zeros((n_bin, len(events)))
         for column, (name, boxes) in enumerate(events.items()):
+            if any(np.size(box) != 2 for box in boxes):
+                raise InputError(f"The events of input {name!r} must be (onset, length) pairs in seconds, got {boxes!r}.")
             for onset, length in boxes:
                 first, last = int(round(onset / dt)), int(round((onset + length) / dt))
                 if onset < 0 or last > n_bin or first == last:

@@ -82,6 +82,8 @@ def compare(fits: Sequence[Fit], names: Sequence[str] | None = None) -> Comparis
     Raises `InputError` for fewer than two fits, for fits of different or differently scaled data, and for flows that do not compare: a model integrated by its
     expansion about rest (flow="bilinear") and one integrated as stated (flow="true") differ in more than the model.
     """
+    if isinstance(fits, Fit):
+        raise InputError("compare needs a list of fits, got a single Fit: write compare([fit, other]).")
     fits = list(fits)
     if len(fits) < 2:
         raise InputError(f"compare needs at least two fits, got {len(fits)}: fit another model to the same recording.")

@@ -132,6 +132,8 @@ def prune(
     Raises `InputError` for a fit that is not of a DCM, an unknown connection, nothing that may go, a prior under which parameters correlate,
     or A of a two-state model, whose parameters are logarithms.
     """
+    if not isinstance(fit, Fit):
+        raise InputError(f"prune needs the fit of a DCM, got {type(fit).__name__}: fit the full model first.")
     method = replace(method or VariationalLaplace(path="fixed_point"), starts=1)
     search = _Search(fit, _candidates(fit.model, keep, matrices), method, progress or (lambda _: None), tolerance, margin, max_inversions)
     best, history, complete = search.run()

@@ -53,8 +53,8 @@ class VariationalLaplace:
         one_of("VariationalLaplace.path", self.path, ("spm", "fixed_point"))
         one_of("VariationalLaplace.differences", self.differences, ("exact", "spm"))
         for name in ("max_iterations", "starts"):
-            if not getattr(self, name) >= 1:
-                raise InputError(f"VariationalLaplace.{name} must be at least 1, got {getattr(self, name)!r}.")
+            if not isinstance(getattr(self, name), int | np.integer) or getattr(self, name) < 1:
+                raise InputError(f"VariationalLaplace.{name} must be a whole number of at least 1, got {getattr(self, name)!r}.")
 
 
 def ascend(d: Design, theta: Array, method: VariationalLaplace) -> Ascent:

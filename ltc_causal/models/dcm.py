@@ -117,8 +117,12 @@ class DCM:
         for name, value in values.items():
             object.__setattr__(self, name, value)
         self._check_kind()
+        if not isinstance(self.noise, NoisePrior):
+            raise InputError(f"DCM.noise must be a NoisePrior, got {self.noise!r}: write NoisePrior(mean, variance).")
         if self.signal_range is not None:
             object.__setattr__(self, "signal_range", positive("DCM signal_range", self.signal_range, "percent, or None for no scaling"))
+        if not isinstance(self.prior, Gaussian | Mapping | None):
+            raise InputError(f"DCM.prior must be {{connection: (mean, sd)}} or a Gaussian, got {self.prior!r}.")
         stated = self.prior if isinstance(self.prior, Gaussian) else dict(self.prior or {})
         object.__setattr__(self, "prior", self._layout.stated_prior(stated))
         # The usual prior states nothing, also where dataclasses.replace hands it on as a Gaussian.
@@ -378,6 +382,8 @@ def _mask_by_name(
         if connections.shape != shape:
             raise InputError(f"{what} as an array must have shape {shape} ({kind}, target, source), got {connections.shape}.")
         return np.stack([connection_mask(what, part, regions, regions) for part in connections])
+    if not isinstance(connections, Mapping):
+        raise InputError(f"{what} must give the connections of each {kind} as {{{kind}: [(source, target), ...]}}, got {connections!r}.")
     mask = np.zeros(shape, dtype=bool)
     for name, listed in connections.items():
         mask[known_name(kind, name, by, what)] = connection_mask(f"{what}[{name!r}]", listed, regions, regions)

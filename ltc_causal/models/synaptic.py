@@ -156,7 +156,7 @@ class SynapticNetwork:
         """Nothing: the network has no haemodynamics, its neuronal states are what there is to read."""
         return np.zeros_like(h)
 
-    def observe(self, h: Array) -> Array:
+    def observe(self, x: Array, h: Array) -> Array:
         """NaN, shape (region, draw): there is no signal, read the neuronal states instead."""
         return np.full(h.shape[1:], np.nan)
 

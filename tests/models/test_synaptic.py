@@ -154,7 +154,7 @@ def test_equilibrium_of_one_synapse_by_hand():
     assert rest.stable and rest.state == pytest.approx([3 / 1.5, 0, 0])
     assert sorted(rest.eigenvalues.real) == pytest.approx([-1.5, -0.5, -0.5])
     assert net.initial_state()[0][:, 0] == pytest.approx(rest.state)
-    assert not net.initial_state()[1].size and np.isnan(net.observe(net.initial_state()[1])).all()
+    assert not net.initial_state()[1].size and np.isnan(net.observe(*net.initial_state())).all()
 
 
 def test_no_equilibrium_is_said():
