@@ -94,7 +94,7 @@ def calibrate(
     if n < FEWEST or n_jobs < 1:
         raise InputError(f"calibrate needs at least {FEWEST} runs and one process, got n={n!r} and n_jobs={n_jobs!r}.")
     if not isinstance(inputs, Inputs):
-        raise InputError(f"calibrate needs Inputs as its second argument, got {type(inputs).__name__}: of a Recording give recording.inputs.")
+        raise InputError(f"calibrate needs Inputs as its second argument, got {type(inputs).__name__}: give recording.inputs.")
     if not abs(autocorrelation) < 1:
         raise InputError(f"calibrate(autocorrelation) must lie between -1 and 1, got {autocorrelation!r}.")
     n_scan = int(round(inputs.duration / positive("calibrate(dt)", dt, "seconds"))) if n_scan is None else n_scan

@@ -79,8 +79,8 @@ def compare(fits: Sequence[Fit], names: Sequence[str] | None = None) -> Comparis
 
     names : one a fit; by default the neuronal models' where these differ, else "model 1", "model 2", ...
 
-    Raises `InputError` for fewer than two fits, for fits of different or differently scaled data, and for flows that do not compare: a model integrated by its
-    expansion about rest (flow="bilinear") and one integrated as stated (flow="true") differ in more than the model.
+    Raises `InputError` for fewer than two fits, for fits of different or differently scaled data, and for flows that do not compare: a model
+    integrated by its expansion about rest (flow="bilinear") and one integrated as stated (flow="true") differ in more than the model.
     """
     if isinstance(fits, Fit):
         raise InputError("compare needs a list of fits, got a single Fit: write compare([fit, other]).")

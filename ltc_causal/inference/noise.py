@@ -74,11 +74,6 @@ def _small_inverse(S):
     return inverse, log_det
 
 
-def inverse_and_log_det(S: Array) -> tuple[Array, float]:
-    """Inverse and log-determinant of a positive definite matrix; raises `LinAlgError` or gives NaN if it is not one."""
-    return _small_inverse(S) if len(S) <= BLOCKED else _large_inverse(S)
-
-
 def _large_inverse(S: Array) -> tuple[Array, float]:
     # Of the transpose, which is the same matrix, in the order that LAPACK reads without a copy.
     L, failed = lapack.dpotrf(S.T, lower=1)  # pyright: ignore[reportAttributeAccessIssue]

@@ -346,13 +346,16 @@ class DCM:
             H = haemodynamics.rest_expansion(transit, decay)
             dH = haemodynamics.rest_expansion_derivatives(H)
 
-            def by_states(h: NDArray) -> NDArray:
-                return haemodynamics.bold_and_slopes(h, epsilon, plan.echo_time)[1]
+            seen: dict[str, NDArray] = {}
 
-            h, jacobian, stable = cascade.course_and_tangents(
+            def by_states(h: NDArray) -> NDArray:
+                seen["signal"], weights_of_states, seen["by_epsilon"] = haemodynamics.bold_and_slopes(h, epsilon, plan.echo_time)
+                return weights_of_states
+
+            _, jacobian, stable = cascade.course_and_tangents(
                 N, H, dH, moves.row, moves.column, moves.coefficient, moves.chain, plan.steps, haemodynamics.VOLUME, by_states
             )
-            signal, _, by_epsilon = haemodynamics.bold_and_slopes(h, epsilon, plan.echo_time)
+            signal, by_epsilon = seen["signal"], seen["by_epsilon"]
         if self._epsilon >= 0:
             jacobian[..., self._epsilon] = by_epsilon
         return signal, jacobian, stable

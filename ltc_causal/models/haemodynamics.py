@@ -12,6 +12,8 @@ Friston et al. 2000 (eqs 1-8), Stephan et al. 2007 (eqs 5-13, "revised coefficie
 Lives here: these equations. Does not live here: what drives them (`neuronal`), how they are integrated (`true_flow`, `numerics`).
 """
 
+from functools import cache
+
 import numba
 import numpy as np
 from numpy.typing import NDArray
@@ -37,20 +39,22 @@ def rest_expansion(transit: NDArray, decay: float, differences: str = "exact") -
     differences : "exact", or "spm" for what a forward difference of step e^-8 in the log states gives instead
     """
     step = DIFFERENCE_STEP if differences == "spm" else 0.0
-    s_f, v_f, v_v, q_f, q_v, q_q = _rest_slopes(step)
-    tau = TRANSIT_TIME * np.exp(transit)
-    H = np.zeros((len(tau), N_STATE, N_STATE))
-    H[:, 0, 0] = -SIGNAL_DECAY * np.exp(decay)
-    H[:, 0, 1] = s_f
-    H[:, 1, 0] = 1.0
-    H[:, 2, 1] = v_f / tau
-    H[:, 2, 2] = v_v / tau
-    H[:, 3, 1] = q_f / tau
-    H[:, 3, 2] = q_v / tau
-    H[:, 3, 3] = q_q / tau
+    return _rest_expansion(np.asarray(transit, dtype=float), float(decay), *_rest_slopes(step))
+
+
+@numba.njit(cache=True)
+def _rest_expansion(transit, decay, s_f, v_f, v_v, q_f, q_v, q_q):
+    H = np.zeros((len(transit), N_STATE, N_STATE))
+    for i in range(len(transit)):
+        tau = TRANSIT_TIME * np.exp(transit[i])
+        H[i, 0, 0], H[i, 0, 1] = -SIGNAL_DECAY * np.exp(decay), s_f
+        H[i, 1, 0] = 1.0
+        H[i, 2, 1], H[i, 2, 2] = v_f / tau, v_v / tau
+        H[i, 3, 1], H[i, 3, 2], H[i, 3, 3] = q_f / tau, q_v / tau, q_q / tau
     return H
 
 
+@cache
 def _rest_slopes(step: float) -> tuple[float, float, float, float, float, float]:
     """Slopes of the flow at rest, d(ds/dt)/d log f and so on (times tau for v and q); forward differences of that step, or limits at 0."""
     base = 1 - EXTRACTION

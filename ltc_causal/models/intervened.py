@@ -85,7 +85,7 @@ def checked_interventions(
     """
     if isinstance(do, Intervention):
         raise InputError(f"do must be a list of interventions, got a single {type(do).__name__}: write do=[{type(do).__name__}(...)].")
-    if not isinstance(do, Sequence) or not all(isinstance(one, Intervention) for one in do):
+    if not isinstance(do, Sequence):
         raise InputError(f"do must be a list of SetInput, Clamp and Cut, got {type(do).__name__}: write do=[Cut(source, target)].")
     do = tuple(do)
     for one in do:

@@ -128,6 +128,7 @@ def test_relabelled_regions_give_the_relabelled_graph(coupling, seed):
     ("call", "sentence"),
     [
         (lambda: lc.causal_graph(FIT, inputs={"motoin": 1.0}), "did you mean 'motion'"),
+        (lambda: lc.causal_graph(FIT, probability=95), "between 0 and 1, got 95"),
         (lambda: lc.causal_graph("fit"), "needs a Fit, a Reduction or a Coupling, got str"),
     ],
 )

@@ -302,6 +302,7 @@ def test_bold_follows_activity_through_the_usual_haemodynamics():
         ([lc.Cut("V1", "V5"), lc.Cut("V1", "V5", 20, 30)], "set the same thing"),
         ([lc.Clamp("V1", 0.0, start=120.0)], "starts after the run's end at 120 s"),
         (lc.Clamp("V1", 0.0), r"write do=\[Clamp\(...\)\]"),
+        (FIT.recording, "must be a list of SetInput, Clamp and Cut, got Recording"),
         (["V1"], "BOLD itself cannot be set"),
     ],
 )  # fmt: skip
@@ -314,6 +315,11 @@ def test_bad_interventions_are_said_in_a_sentence(do, sentence):
 def test_bad_settings_are_said(settings):
     with pytest.raises(lc.InputError, match="predict"):
         lc.predict(FIT, **settings)
+
+
+def test_what_has_no_course_is_refused():
+    with pytest.raises(lc.InputError, match="needs a fit or a trained network, got Coupling"):
+        lc.predict(FIT.coupling)
 
 
 def test_the_same_thing_in_windows_that_touch_is_allowed():

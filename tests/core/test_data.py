@@ -98,6 +98,12 @@ def test_events_outside_the_run_are_refused(event):
         lc.Inputs.from_events({"photic": [event]}, 80.0, 0.5)
 
 
+@pytest.mark.parametrize("boxes", [[(1.0, 2.0, 3.0)], [10.0, 20.0]])
+def test_events_that_are_no_pairs_are_refused(boxes):
+    with pytest.raises(lc.InputError, match="'photic' must be \\(onset, length\\) pairs"):
+        lc.Inputs.from_events({"photic": boxes}, 80.0, 0.5)
+
+
 def test_columns_are_chosen_and_replaced_by_name():
     both = inputs(n_input=2)
     assert np.array_equal(both.select(["motion", "photic"]).values, both.values[:, ::-1])

@@ -151,3 +151,8 @@ def test_fits_that_fail_are_left_out():
 def test_bad_input_is_said(changes, words):
     with pytest.raises(lc.InputError, match=words):
         lc.calibrate(Linear(explode_above=8.0), INPUTS, dt=DT, **changes)
+
+
+def test_a_recording_is_no_design():
+    with pytest.raises(lc.InputError, match="got str"):
+        lc.calibrate(Linear(explode_above=8.0), "a recording", dt=DT)

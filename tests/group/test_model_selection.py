@@ -111,6 +111,7 @@ def nudge(values):
     [
         ([FIT], "at least two fits, got 1"),
         ([], "at least two fits, got 0"),
+        (FIT, "needs a list of fits"),
         ([FIT, other_series(nudge)], "Fit 2 is of other data than the first"),
         ([FIT, FIT, other_series(lambda values: values[:, ::-1])], "Fit 3 is of other data"),
         ([FIT, made.with_recording(FIT, replace(FIT.recording, confounds=np.random.default_rng(0).normal(size=(60, 2))))], "other data"),

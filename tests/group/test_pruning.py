@@ -211,3 +211,5 @@ def test_models_that_cannot_be_pruned_are_refused(full, data):
         lc.prune(replace(full, model=agnostic().with_principal_modes(data, 2)))
     with pytest.raises(lc.InputError, match="this fit is of a str"):
         lc.prune(replace(full, model="a DCM"))
+    with pytest.raises(lc.InputError, match="needs the fit of a DCM, got DCM"):
+        lc.prune(full.model)

@@ -125,3 +125,9 @@ def test_a_start_outside_a_low_rank_prior_is_taken_as_near_as_it_can_be():
     recording = toys.recording(model, np.array([0.5, 0.5]), 0)
     one, other = lc.fit(model, recording), lc.fit(model, recording, start={"p": 1.0, "q": -1.0})
     np.testing.assert_allclose(one.posterior.mean, other.posterior.mean, atol=1e-6)
+
+
+@pytest.mark.parametrize("settings", [{"starts": 0}, {"starts": 1.5}, {"max_iterations": 0}])
+def test_counts_are_whole_numbers(settings):
+    with pytest.raises(lc.InputError, match="whole number of at least 1"):
+        lc.VariationalLaplace(**settings)
