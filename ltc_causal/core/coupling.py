@@ -85,6 +85,14 @@ def edge_name(matrix: str, source: str, target: str, by: str = "") -> str:
     return f"{matrix}[{by}: {source}->{target}]" if by else f"{matrix}[{source}->{target}]"
 
 
+def connection_name(key: str | Sequence[str], inputs: Sequence[str]) -> str:
+    """A connection's name from a name, or from a (source, target) pair, which stands for A of two regions or C of an input and a region."""
+    if isinstance(key, str) or len(key) != 2:
+        return str(key)
+    source, target = key
+    return edge_name("C" if source in inputs else "A", source, target)
+
+
 def entry_names(coupling: "Coupling", matrix: str, entry: tuple[int, ...]) -> dict[str, str]:
     """Source, target and modulating name (empty for A and C) of the entry of a matrix at an index."""
     regions, inputs = coupling.regions, coupling.inputs

@@ -122,11 +122,6 @@ class TrainedNetwork:
     seed: int
 
     @property
-    def network(self) -> Any:
-        """What was trained, another name for `model`."""
-        return self.model
-
-    @property
     def theta(self) -> Array:
         """The best member's parameters, shape (parameter,)."""
         return self.posterior.mean

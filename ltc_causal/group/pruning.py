@@ -20,7 +20,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from ltc_causal.core.coupling import edge_name
+from ltc_causal.core.coupling import connection_name
 from ltc_causal.core.model import Features
 from ltc_causal.core.result import Fit
 from ltc_causal.errors import InputError, known_name
@@ -155,7 +155,7 @@ def _candidates(model: DCM, keep: Iterable[str | tuple[str, str]], matrices: str
     if np.count_nonzero(model.prior.cov) > np.count_nonzero(model.prior.free):
         raise InputError("prune needs a prior under which the parameters are independent: state it as {connection: (mean, sd)}.")
     known = connections(model)
-    kept = {_connection_name(model, one) for one in keep}
+    kept = {connection_name(one, model.inputs) for one in keep}
     for name in kept:
         known_name("connection", name, tuple(known), "prune(keep)")
     free = dict(zip(model.prior.names, model.prior.free, strict=True))
@@ -167,13 +167,6 @@ def _candidates(model: DCM, keep: Iterable[str | tuple[str, str]], matrices: str
     if not may_go:
         raise InputError(f"prune finds no connection in {matrices} that may go: keep fewer, or name more matrices.")
     return may_go
-
-
-def _connection_name(model: DCM, given: str | tuple[str, str]) -> str:
-    if isinstance(given, str):
-        return given
-    source, target = given
-    return edge_name("C" if source in model.inputs else "A", source, target)
 
 
 class _Visit(NamedTuple):

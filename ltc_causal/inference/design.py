@@ -19,7 +19,7 @@ from ltc_causal.core.result import History, Status
 Array = NDArray[np.float64]
 
 DIFFERENCE_STEP = np.exp(-8.0)  # SPM's forward difference
-LARGE = 64  # parameters, beyond which numpy's products of matrices are quicker than compiled loops
+LARGE = 64  # parameters, beyond which numpy's and LAPACK's matrices are quicker than compiled loops
 CONFOUND_PRECISION = 1e-8  # a flat prior, but for rounding
 NEGLIGIBLE_VARIANCE = 1e-16  # of the largest prior variance: such a direction counts as fixed
 

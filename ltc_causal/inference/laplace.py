@@ -35,7 +35,7 @@ class VariationalLaplace:
     """Variational Laplace.
 
     path : "spm", the ascent that SPM takes, which ends when its steps promise little and so depends on where it began (it goes on where SPM
-        would end too early, with the gradient still above one nat per posterior sd; with SPM's differences it does not); or "fixed_point", on to
+        would end too early, with steps still taken and the gradient above STALLED_GRADIENT; with SPM's differences it does not); or "fixed_point", on to
         the point where the gradient is zero at the noise level that belongs to it
     differences : "exact" derivatives, or "spm" to imitate SPM's forward differences (slow; for comparing with SPM to many digits)
     max_iterations : an ascent ends there, and says so

@@ -14,12 +14,11 @@ import numba
 import numpy as np
 from scipy.linalg import lapack
 
-from ltc_causal.inference.design import CONFOUND_PRECISION, Array, Design, Point, Sums
+from ltc_causal.inference.design import CONFOUND_PRECISION, LARGE, Array, Design, Point, Sums
 
 NOISE_FLOOR = np.exp(-32.0)  # smallest noise precision, keeps its logarithm finite
 NOISE_TIME = 4.0  # log integration time of an update
 LARGEST_UPDATE = 1.0  # of a log-precision
-BLOCKED = 64  # matrices beyond this size are inverted by LAPACK
 
 
 class Level(NamedTuple):
@@ -203,7 +202,7 @@ def _free_energy(p, beta, ee, used, log_det, curvature, precision, n_time, prior
 def noise_level(d: Design, point: Point, sums: Sums, most_updates: int, smallest_gain: float) -> Level | None:
     """Move the log-precisions of a point (see `_estimate`); None where the derivatives are so large that numbers overflow."""
     noise = d.noise
-    estimate = _estimate if len(point.p) <= BLOCKED else _estimate_large
+    estimate = _estimate if len(point.p) <= LARGE else _estimate_large
     try:
         h, used, information, cov, log_det, curvature = estimate(
             sums.JJ, sums.JX, sums.ee, d.g, d.precision, d.n_time, point.h, noise.mean, noise.variance, most_updates, smallest_gain

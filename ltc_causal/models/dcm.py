@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ltc_causal.core.coupling import Connections, Coupling, connection_mask
+from ltc_causal.core.coupling import Connections, Coupling, connection_mask, connection_name
 from ltc_causal.core.data import Inputs, Recording
 from ltc_causal.core.gaussian import Gaussian
 from ltc_causal.core.model import Features, NoisePrior
@@ -169,7 +169,7 @@ class DCM:
                 f"This DCM's prior is stated on the scale of a {self.neuronal} model: build the {kind} DCM with a prior of its own."
             )
         other = replace(self, neuronal=kind, flow="true", prior=None, per_edge=per_edge)
-        kept = {key: value for key, value in stated.items() if other._layout.parameter_name(key) in other.prior.names}
+        kept = {key: value for key, value in stated.items() if connection_name(key, self.inputs) in other.prior.names}
         return replace(other, prior=kept) if kept else other
 
     def with_flow(self, flow: str) -> "DCM":
@@ -210,7 +210,7 @@ class DCM:
         if isinstance(stated, Gaussian):
             prior: Any = {"mean": stated.mean.tolist(), "cov": stated.cov.tolist()}
         else:
-            prior = [[self._layout.parameter_name(key), *map(float, value)] for key, value in stated.items()]
+            prior = [[connection_name(key, self.inputs), *map(float, value)] for key, value in stated.items()]
         plain = {f.name: _plain(getattr(self, f.name)) for f in fields(self) if f.name not in ("prior", "noise")}
         return {**plain, "prior": prior, "noise": asdict(self.noise)}
 

@@ -51,16 +51,6 @@ class Weights:
     lambda_: NDArray | float = 0.0
     two_state: bool = False
 
-    @property
-    def n_unit(self) -> int:
-        """Number of neuronal states: one a region, or two."""
-        return len(self.A) * (2 if self.two_state else 1)
-
-    @property
-    def saturates(self) -> bool:
-        """Whether the synapses are other than linear."""
-        return bool(np.any(self.kappa != 0) or np.any(self.lambda_ != 0))
-
     def between(self, u: NDArray) -> NDArray:
         """w_ij under each input, shape (..., region, region), with a zero diagonal."""
         w = self.A + np.tensordot(u, self.B, 1)

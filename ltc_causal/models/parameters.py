@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ltc_causal.core.coupling import edge_name
+from ltc_causal.core.coupling import connection_name, edge_name
 from ltc_causal.core.gaussian import Gaussian
 from ltc_causal.errors import InputError, known_name
 from ltc_causal.models import priors
@@ -136,16 +136,9 @@ class Layout:
         default = self.default_prior()
         mean, sd = default.mean.copy(), default.sd.copy()
         for key, value in (stated or {}).items():
-            at = known_name("parameter", self.parameter_name(key), self.names, "DCM.prior")
+            at = known_name("parameter", connection_name(key, self.inputs), self.names, "DCM.prior")
             mean[at], sd[at] = _moments(self.names[at], value)
         return Gaussian(self.names, mean, np.diag(sd**2))
-
-    def parameter_name(self, key: Any) -> str:
-        """A parameter's name; a (source, target) pair stands for A of two regions, or C of an input and a region."""
-        if isinstance(key, str) or len(key) != 2:
-            return str(key)
-        source, target = key
-        return edge_name("C" if source in self.inputs else "A", source, target)
 
     @cached_property
     def _flat(self) -> tuple[NDArray, NDArray, dict[str, tuple[slice, tuple[int, ...]]]]:
