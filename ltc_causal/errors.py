@@ -32,8 +32,8 @@ def finite_array(name: str, value: ArrayLike, ndim: int, axes: str) -> NDArray[n
         raise InputError(f"{name} must be an array of numbers of shape {axes}, but it cannot be read as one ({error}).") from None
     if array.ndim != ndim:
         raise InputError(f"{name} must have shape {axes}, got shape {array.shape}: reshape it or transpose it.")
-    bad = np.argwhere(~np.isfinite(array))
-    if len(bad):
+    if not np.isfinite(array).all():
+        bad = np.argwhere(~np.isfinite(array))
         where = tuple(int(i) for i in bad[0])
         raise InputError(
             f"{name} must be finite, but {len(bad)} of its values are NaN or infinite, the first at index {where} of {axes}: "

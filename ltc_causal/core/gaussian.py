@@ -5,6 +5,7 @@ Lives here: the container and what can be read off it. Does not live here: how a
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,10 +50,10 @@ class Gaussian:
         """Standard deviations, shape (parameter,)."""
         return np.sqrt(np.diag(self.cov))
 
-    @property
+    @cached_property
     def free(self) -> NDArray[np.bool_]:
         """True for a parameter that can vary, shape (parameter,)."""
-        return np.diag(self.cov) > 0
+        return read_only(np.diag(self.cov) > 0)
 
     @property
     def correlation(self) -> NDArray[np.float64]:

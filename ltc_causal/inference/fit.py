@@ -60,7 +60,8 @@ def fit(
     method = method or VariationalLaplace()
     if not isinstance(method, VariationalLaplace):
         return _trained(model, _recordings(recording), method, start)
-    if not isinstance(model, GenerativeModel):
+    # Not isinstance of the protocol: up to Python 3.11 that computes every property of the model.
+    if not hasattr(type(model), "linearise"):
         raise InputError(
             f"A {type(model).__name__} has no prediction for variational Laplace: fit it with lc.GradientTraining() if it is a network."
         )

@@ -239,7 +239,7 @@ class DCM:
         """Names of the connections, in the order of `edge_values` and of the first parameters."""
         return self._layout.edge_names
 
-    @property
+    @cached_property
     def starts(self) -> tuple[NDArray, ...]:
         """The prior mean, and for a liquid model also with strong saturation, since the free energy has a maximum on either side."""
         mean = self.prior.mean

@@ -70,12 +70,9 @@ def course_and_tangents(
     # Allocated by numpy, which asks for large pages: many parameters are written all over it.
     dh = np.zeros((n_scan, n_chain, n_read if observe is None else 1, len(row)))
     if stable:
-        # By target, so that the few parameters of a tile push few units.
-        order = np.lexsort((column, row))
-        order = order[np.searchsorted(row[order], 0) :]
         tabulate = X.shape[1] - 1 <= tabulated
         tangents(
-            pairs, X, before, order, row, column, _floats(coefficient), chain, weights, tabulate,
+            pairs, X, before, row, column, _floats(coefficient), chain, weights, tabulate,
             steps.pair_value, steps.step_pair, steps.read_scan, dh,
         )  # fmt: skip
     return h, dh if observe is None else dh[:, :, 0], stable

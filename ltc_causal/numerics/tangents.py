@@ -16,14 +16,15 @@ from ltc_causal.numerics.propagators import TILE, add_product, fours
 
 
 @numba.njit(cache=True)
-def tangents(pairs, X, before, parameters, row, column, coefficient, chain, weights, tabulated, pair_value, step_pair, read_scan, dh):
+def tangents(pairs, X, before, row, column, coefficient, chain, weights, tabulated, pair_value, step_pair, read_scan, dh):
     """Fill dh (scan, chain, state, parameter); see `cascade.course_and_tangents`.
 
     X, before : network and chains before each part of each step
-    parameters : those that move an entry of the network, sorted by target
     weights : (scan, chain, state) of the weighted sum that is wanted, or of no scans if all states are (the last ones of each chain)
     """
     n_chain, ns = before.shape[1:]
+    # Those that move an entry of the network, by target, so that the few parameters of a tile push few units.
+    parameters = np.argsort(np.where(row >= 0, row * X.shape[1] + column, -1), kind="mergesort")[(row < 0).sum() :]
     _network_tangents(pairs, X, parameters, row, column, coefficient, n_chain, ns, weights, tabulated, pair_value, step_pair, read_scan, dh)
     _sort_columns(dh, parameters)
     if (chain >= 0).any():
