@@ -45,7 +45,7 @@ def finite_array(name: str, value: ArrayLike, ndim: int, axes: str) -> NDArray[n
 def positive(name: str, value: float, unit: str) -> float:
     """`value` as a float; raises `InputError` unless it is finite and above zero."""
     try:
-        number = float(value)
+        number = np.nan if isinstance(value, str) else float(value)
     except (TypeError, ValueError):
         raise InputError(f"{name} must be a positive number of {unit}, got {value!r}.") from None
     if not (np.isfinite(number) and number > 0):

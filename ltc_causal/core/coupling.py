@@ -55,6 +55,13 @@ class Coupling:
         object.__setattr__(self, "regions", regions)
         object.__setattr__(self, "inputs", inputs)
 
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{np.count_nonzero(getattr(self, name))} of {name}" for name in "ABCD")
+        return f"Coupling({', '.join(self.regions)}; inputs {', '.join(self.inputs) or 'none'}; entries: {counts})"
+
+    def __str__(self) -> str:
+        return self.to_frame().to_string()
+
     def input_vector(self, inputs: Mapping[str, float] | None) -> NDArray[np.float64]:
         """Input values by position from {name: value}; inputs that are not named are 0."""
         return named_vector("input", inputs, self.inputs)

@@ -36,6 +36,9 @@ class TimeSeries:
         object.__setattr__(self, "dt", positive("TimeSeries.dt", self.dt, "seconds"))
         object.__setattr__(self, "regions", unique_names("TimeSeries.regions", self.regions, values.shape[1]))
 
+    def __repr__(self) -> str:
+        return f"TimeSeries({len(self.values)} samples every {self.dt:g} s of {', '.join(self.regions)} in {self.unit})"
+
     @property
     def times(self) -> NDArray:
         """Onset of each sample in seconds, shape (time,)."""
@@ -65,6 +68,9 @@ class Inputs:
         object.__setattr__(self, "values", values)
         object.__setattr__(self, "dt", positive("Inputs.dt", self.dt, "seconds"))
         object.__setattr__(self, "names", unique_names("Inputs.names", self.names, values.shape[1]))
+
+    def __repr__(self) -> str:
+        return f"Inputs({len(self.values)} bins of {self.dt:g} s of {', '.join(self.names)})"
 
     @classmethod
     def from_events(cls, events: Mapping[str, Sequence[tuple[float, float]]], duration: float, dt: float) -> "Inputs":
@@ -167,6 +173,9 @@ class Recording:
                 f"Recording.echo_time is {self.echo_time:g} s, but echo times lie below 0.1 s: give seconds, not milliseconds."
             )
         object.__setattr__(self, "delays", self._checked_delays(n_region))
+
+    def __repr__(self) -> str:
+        return f"Recording({self.series!r}, {self.inputs!r}, {self.confounds.shape[1]} confounds)"
 
     def _checked_delays(self, n_region: int) -> NDArray[np.float64]:
         if self.delays is None:

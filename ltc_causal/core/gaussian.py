@@ -45,6 +45,9 @@ class Gaussian:
         object.__setattr__(self, "mean", mean)
         object.__setattr__(self, "cov", read_only((cov + cov.T) / 2))
 
+    def __repr__(self) -> str:
+        return f"Gaussian({len(self.names)} parameters, {int(self.free.sum())} of them free: {', '.join(self.names[:3])}{', ...' * (len(self.names) > 3)})"
+
     @property
     def sd(self) -> NDArray[np.float64]:
         """Standard deviations, shape (parameter,)."""

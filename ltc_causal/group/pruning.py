@@ -105,7 +105,7 @@ class Pruning:
 def prune(
     fit: Fit,
     keep: Iterable[str | tuple[str, str]] = (),
-    matrices: str = "ABC",
+    matrices: str | None = None,
     method: VariationalLaplace | None = None,
     *,
     tolerance: float = 0.05,
@@ -117,7 +117,8 @@ def prune(
 
     fit : of the full model, a DCM of any kind
     keep : connections that must stay, by name (`A[V1->V5]`) or, for A and C, as (source, target) pairs
-    matrices : whose connections may go: some of A (between regions), B, C and D. The last driving input always stays
+    matrices : whose connections may go: some of A (between regions), B, C and D; all of them unless given (but not A of a two-state DCM,
+        where A holds logarithms, so that no value is an absent connection). The last driving input always stays
     method : of the fits; by default to the fixed point, where a free energy does not depend on the start
     tolerance : nats that a connection must be worth to stay. Between models that differ by less the smaller is taken: a connection from a
         region that nothing drives any more makes no difference at all
@@ -144,10 +145,12 @@ def prune(
     return Pruning(pruned, fit, removed, search.names, gains, inverted, tuple(history), search.inversions, complete)
 
 
-def _candidates(model: DCM, keep: Iterable[str | tuple[str, str]], matrices: str) -> tuple[str, ...]:
+def _candidates(model: DCM, keep: Iterable[str | tuple[str, str]], matrices: str | None) -> tuple[str, ...]:
     """Names of the connections that may go."""
     if not isinstance(model, DCM):
         raise InputError(f"prune takes connections out of a DCM, and this fit is of a {type(model).__name__}: fit a DCM first.")
+    if matrices is None:
+        matrices = "BCD" if model.neuronal == "two_state" else "ABCD"
     if not matrices or set(matrices) - set("ABCD"):
         raise InputError(f"prune(matrices) must name some of A, B, C and D, got {matrices!r}.")
     if model.neuronal == "two_state" and "A" in matrices:

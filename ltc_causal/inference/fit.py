@@ -10,6 +10,7 @@ from typing import Any, TypeAlias, overload
 
 import numpy as np
 
+from ltc_causal.core.coupling import connection_name
 from ltc_causal.core.data import Recording
 from ltc_causal.core.gaussian import Gaussian
 from ltc_causal.core.model import Features, GenerativeModel, Trainable
@@ -20,7 +21,7 @@ from ltc_causal.inference import laplace
 from ltc_causal.inference.design import Array, Ascent, Design, design
 from ltc_causal.inference.laplace import VariationalLaplace
 
-Start: TypeAlias = Gaussian | Fit | Mapping[str, float]
+Start: TypeAlias = Gaussian | Fit | Mapping[str | tuple[str, str], float]
 
 
 @overload
@@ -48,7 +49,8 @@ def fit(
         scaled by one factor, the smallest that any of them asks for
     method : how; variational Laplace with exact derivatives unless given. A network is fitted by `GradientTraining`
     start : begin at this distribution's (or fit's) mean instead of the prior mean; parameters are matched by name, so that a liquid model
-        can start from a bilinear one's fit. Or {parameter: value}, and the prior mean for the others
+        can start from a bilinear one's fit. Or {parameter: value} (for connections of A and C also
+        {(source, target): value}), and the prior mean for the others
 
     A model may have several starts of its own (`model.starts`), and `VariationalLaplace(starts=...)` adds some; the ascent that ends at the
     highest free energy is returned, and `fit.starts` tells of all.
@@ -61,6 +63,8 @@ def fit(
     if not isinstance(method, VariationalLaplace):
         return _trained(model, _recordings(recording), method, start)
     # Not isinstance of the protocol: up to Python 3.11 that computes every property of the model.
+    if isinstance(model, Recording | list | tuple):
+        raise InputError("fit takes the model first and the recording second: write lc.fit(model, recording).")
     if not hasattr(type(model), "linearise"):
         raise InputError(
             f"A {type(model).__name__} has no prediction for variational Laplace: fit it with lc.GradientTraining() if it is a network."
@@ -134,9 +138,10 @@ def _start_values(model: GenerativeModel, start: Start | None) -> dict[str, floa
     if start is None:
         return {}
     if isinstance(start, Mapping):
-        for name in start:
+        named = {connection_name(key, getattr(model, "inputs", ())): value for key, value in start.items()}
+        for name in named:
             known_name("parameter", name, names, "the start")
-        return {name: _number(name, value) for name, value in start.items()}
+        return {name: _number(name, value) for name, value in named.items()}
     given = start.posterior if isinstance(start, Fit) else start
     if not isinstance(given, Gaussian):
         raise InputError(f"A start is a fit, a Gaussian or {{parameter: value}}, got {type(start).__name__}: give one of these.")

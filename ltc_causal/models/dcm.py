@@ -27,6 +27,7 @@ from ltc_causal.models.taylor import taylor
 from ltc_causal.numerics import cascade
 from ltc_causal.numerics.schedule import Steps, cut_into_steps, sample_bins
 
+LONGEST_SCAN = 60.0  # seconds; no one measures BOLD more slowly, so that it must be milliseconds
 SIGNAL_RANGE = 4.0  # SPM scales the data so that their range is at most this
 OBSERVED = ("bold", "activity")
 FLOWS = {"bilinear": ("bilinear", "true"), "two_state": ("bilinear", "true"), "nonlinear": ("true", "spm"), "liquid": ("true",)}
@@ -152,6 +153,9 @@ class DCM:
         return Layout(tuple(self.regions), tuple(self.inputs), masks, self.neuronal, tuple(self.per_edge), self.observation == "bold")
 
     # --- in words -------------------------------------------------------------------------------------------------------------------
+
+    def __repr__(self) -> str:
+        return f"DCM({self.describe()})"
 
     def describe(self) -> str:
         """One line: kind, regions, inputs, number of free parameters."""
@@ -288,6 +292,10 @@ class DCM:
     def features(self, recording: Recording) -> Features:
         """The recording as the model predicts it: its own regions, mean removed, scaled to a range of at most `signal_range`; and the plan."""
         recording = recording.select(self.regions)
+        if self.observation == "bold" and recording.series.dt > LONGEST_SCAN:
+            raise InputError(
+                f"The series has a scan every {recording.series.dt:g} s, too slow for BOLD: give TimeSeries(dt=) in seconds, not milliseconds."
+            )
         values = recording.series.values - recording.series.values.mean(axis=0)
         scale = 1.0 if self.signal_range is None else float(self.signal_range / max(np.ptp(values), self.signal_range))
         inputs = self.prepared_inputs(recording.inputs)

@@ -135,8 +135,12 @@ class Layout:
             return stated
         default = self.default_prior()
         mean, sd = default.mean.copy(), default.sd.copy()
+        seen: dict[int, Any] = {}
         for key, value in (stated or {}).items():
             at = known_name("parameter", connection_name(key, self.inputs), self.names, "DCM.prior")
+            if at in seen:
+                raise InputError(f"DCM.prior states {self.names[at]!r} twice, as {seen[at]!r} and as {key!r}: leave one of them out.")
+            seen[at] = key
             mean[at], sd[at] = _moments(self.names[at], value)
         return Gaussian(self.names, mean, np.diag(sd**2))
 

@@ -113,3 +113,16 @@ def test_columns_are_chosen_and_replaced_by_name():
         both.column("fotic")
     with pytest.raises(lc.InputError, match="one number or 320 values"):
         both.with_column("motion", np.ones(7))
+
+
+def test_what_is_shown_of_data_fits_a_line():
+    series = lc.TimeSeries(np.arange(3000.0).reshape(1000, 3) % 7, 2.0, ("V1", "V5", "SPC"), "percent")
+    inputs = lc.Inputs(np.zeros((2000, 1)), 1.0, ("photic",))
+    assert repr(lc.Recording(series, inputs)) == (
+        "Recording(TimeSeries(1000 samples every 2 s of V1, V5, SPC in percent), Inputs(2000 bins of 1 s of photic), 1 confounds)"
+    )
+
+
+def test_seconds_are_numbers():
+    with pytest.raises(lc.InputError, match=r"TimeSeries\.dt must be a positive number of seconds, got '2'"):
+        lc.TimeSeries(np.zeros((10, 1)), "2", ("V1",))  # pyright: ignore[reportArgumentType]

@@ -206,7 +206,7 @@ def test_bad_input_is_said_in_a_sentence(full, arguments, sentence):
 
 def test_models_that_cannot_be_pruned_are_refused(full, data):
     with pytest.raises(lc.InputError, match='A holds logarithms.*give matrices="BC"'):
-        lc.prune(replace(full, model=agnostic(neuronal="two_state")))
+        lc.prune(replace(full, model=agnostic(neuronal="two_state")), matrices="A")
     with pytest.raises(lc.InputError, match="parameters are independent"):
         lc.prune(replace(full, model=agnostic().with_principal_modes(data, 2)))
     with pytest.raises(lc.InputError, match="this fit is of a str"):

@@ -131,3 +131,15 @@ def test_a_start_outside_a_low_rank_prior_is_taken_as_near_as_it_can_be():
 def test_counts_are_whole_numbers(settings):
     with pytest.raises(lc.InputError, match="whole number of at least 1"):
         lc.VariationalLaplace(**settings)
+
+
+def test_a_start_names_connections_by_their_pairs_too():
+    model, recording = made.model(), made.recording()
+    by_name = lc.fit(model, recording, start={"A[V1->V5]": 0.2})
+    by_pair = lc.fit(model, recording, start={("V1", "V5"): 0.2})
+    np.testing.assert_array_equal(by_name.posterior.mean, by_pair.posterior.mean)
+
+
+def test_arguments_the_wrong_way_round_are_told_apart():
+    with pytest.raises(lc.InputError, match=r"model first and the recording second: write lc\.fit\(model, recording\)"):
+        lc.fit(made.recording(), made.model())  # pyright: ignore

@@ -1,7 +1,9 @@
 """The model class: its parameters by name, its border, and the symmetries that its prediction must have."""
 
 import json
+from dataclasses import replace
 
+import made
 import numpy as np
 import pytest
 import spm_reference
@@ -271,3 +273,15 @@ def test_a_model_of_some_of_the_recorded_regions_fits_those():
     assert fit.recording.regions == tuple(REGIONS) and fit.residuals.shape == (40, 3)
     np.testing.assert_array_equal(fit.recording.delays, [1.75, 1.0, 0.5])
     np.testing.assert_array_equal(fit.posterior.mean, same.posterior.mean)
+
+
+def test_a_prior_is_stated_once():
+    with pytest.raises(lc.InputError, match=r"DCM\.prior states 'A\[V1->V5\]' twice, as \('V1', 'V5'\) and as 'A\[V1->V5\]'"):
+        replace(made.model(), prior={("V1", "V5"): (0.1, 0.2), "A[V1->V5]": (0.3, 0.2)})
+
+
+def test_scan_times_in_milliseconds_are_noticed():
+    series = lc.TimeSeries(np.random.default_rng(0).normal(size=(20, 2)), 2000.0, ("V1", "V5"))
+    recording = lc.Recording(series, lc.Inputs(np.zeros((40, 2)), 1000.0, made.model().inputs))
+    with pytest.raises(lc.InputError, match="a scan every 2000 s, too slow for BOLD"):
+        lc.fit(made.model(), recording)
