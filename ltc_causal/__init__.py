@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # for editors and type checkers; `_ON_FIRST_USE` says the sam
     from ltc_causal.core.calibration import Calibration
     from ltc_causal.core.diagnosis import Diagnosis
     from ltc_causal.experiments.calibration import calibrate
+    from ltc_causal.group.connection_probability import connection_probabilities
     from ltc_causal.group.model_reduction import reduce_model
     from ltc_causal.group.model_selection import compare
     from ltc_causal.group.pruning import prune
@@ -40,6 +41,7 @@ if TYPE_CHECKING:  # for editors and type checkers; `_ON_FIRST_USE` says the sam
     from ltc_causal.models.dcm import DCM
     from ltc_causal.models.liquid import LiquidNetwork
     from ltc_causal.models.simulate import simulate
+    from ltc_causal.models.source_network import SourceNetwork
     from ltc_causal.models.synaptic import SynapticNetwork
     from ltc_causal.reduction.autodiff import coupling_of
     from ltc_causal.reduction.certificate import certify
@@ -58,6 +60,7 @@ _ON_FIRST_USE = {
     "GradientTraining": "ltc_causal.inference.gradient",
     "LiquidNetwork": "ltc_causal.models.liquid",
     "simulate": "ltc_causal.models.simulate",
+    "SourceNetwork": "ltc_causal.models.source_network",
     "reduce_to_dcm": "ltc_causal.reduction.reduce",
     "Taylor": "ltc_causal.reduction.linearise",
     "to_liquid": "ltc_causal.reduction.to_liquid",
@@ -76,6 +79,7 @@ _ON_FIRST_USE = {
     "Diagnosis": "ltc_causal.core.diagnosis",
     "total_effect": "ltc_causal.causal.effects",
     "compare": "ltc_causal.group.model_selection",
+    "connection_probabilities": "ltc_causal.group.connection_probability",
     "reduce_model": "ltc_causal.group.model_reduction",
     "prune": "ltc_causal.group.pruning",
     "drop_connections": "ltc_causal.group.structure",
@@ -108,6 +112,7 @@ __all__ = [
     "Reduction",
     "Refit",
     "SetInput",
+    "SourceNetwork",
     "Status",
     "SynapticNetwork",
     "Taylor",
@@ -117,6 +122,7 @@ __all__ = [
     "causal_graph",
     "certify",
     "compare",
+    "connection_probabilities",
     "coupling_of",
     "datasets",
     "drop_connections",

@@ -15,11 +15,13 @@ from ltc_causal.core.data import Recording
 from ltc_causal.core.gaussian import Gaussian
 from ltc_causal.core.model import Features, GenerativeModel, Trainable
 from ltc_causal.core.result import Approximation, Attempt, Fit, Session, largest_shift
+from ltc_causal.core.sequences import SequenceFit, Sequences
 from ltc_causal.core.trained import TrainedNetwork, Training
 from ltc_causal.errors import InputError, known_name
 from ltc_causal.inference import laplace
 from ltc_causal.inference.design import Array, Ascent, Design, design
 from ltc_causal.inference.laplace import VariationalLaplace
+from ltc_causal.inference.sources import fit_sources
 
 Start: TypeAlias = Gaussian | Fit | Mapping[str | tuple[str, str], float]
 
@@ -34,13 +36,15 @@ def fit(
 ) -> Fit: ...
 @overload
 def fit(model: Trainable, recording: Recording | Sequence[Recording], method: Training) -> TrainedNetwork: ...
+@overload
+def fit(model: Any, recording: Sequences, method: Training) -> SequenceFit: ...
 def fit(
     model: Any,
-    recording: Recording | Sequence[Recording],
+    recording: Recording | Sequence[Recording] | Sequences,
     method: VariationalLaplace | Training | None = None,
     *,
     start: Start | None = None,
-) -> Fit | TrainedNetwork:
+) -> Fit | TrainedNetwork | SequenceFit:
     """Fit a model to one recording, or to several sessions of one subject.
 
     model : anything with a prior and a prediction, such as `DCM`
@@ -61,10 +65,12 @@ def fit(
     began = time.perf_counter()
     method = method or VariationalLaplace()
     if not isinstance(method, VariationalLaplace):
-        return _trained(model, _recordings(recording), method, start)
+        return _trained(model, recording if isinstance(recording, Sequences) else _recordings(recording), method, start)
     # Not isinstance of the protocol: up to Python 3.11 that computes every property of the model.
     if isinstance(model, Recording | list | tuple):
         raise InputError("fit takes the model first and the recording second: write lc.fit(model, recording).")
+    if hasattr(type(model), "standardised"):
+        return fit_sources(model, *_recordings(recording))
     if not hasattr(type(model), "linearise"):
         raise InputError(
             f"A {type(model).__name__} has no prediction for variational Laplace: fit it with lc.GradientTraining() if it is a network."
@@ -88,15 +94,15 @@ def fit(
     )  # fmt: skip
 
 
-def _trained(model: Any, recordings: list[Recording], method: Any, start: Start | None) -> TrainedNetwork:
+def _trained(model: Any, data: list[Recording] | Sequences, method: Any, start: Start | None) -> TrainedNetwork | SequenceFit:
     if not isinstance(method, Training):
         raise InputError(f"fit's method must be VariationalLaplace() or GradientTraining(), got {method!r}.")
     if start is not None:
         raise InputError("A network begins where it was built to: leave out fit(start=), and build it with LiquidNetwork.started_from.")
-    return method.train(model, recordings)
+    return method.train(model, data)
 
 
-def _recordings(given: Recording | Sequence[Recording]) -> list[Recording]:
+def _recordings(given: Any | Sequence[Recording]) -> list[Recording]:
     recordings: list[Recording] = list(given) if isinstance(given, list | tuple) else [given]  # pyright: ignore[reportAssignmentType] - checked below
     if not recordings:
         raise InputError("fit got an empty list of recordings: give at least one session.")
