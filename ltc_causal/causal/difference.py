@@ -1,49 +1,31 @@
-"""What an intervention changes: two predictions of one fit, draw by draw.
+"""What differs: two predictions of one fit, draw by draw, or two causal graphs.
 
-Lives here: the paired difference. Does not live here: the predictions (`predict`), their plots (`ltc_causal.plotting`).
+Lives here: the verb `differences`. Does not live here: how graphs are compared (`graph_difference`), and predictions (`core.prediction`).
 """
 
-from dataclasses import dataclass
+from typing import overload
 
-import numpy as np
-from numpy.typing import NDArray
+import networkx as nx
 
-from ltc_causal.core.result import Prediction
+from ltc_causal.causal.graph_difference import GraphDifference, graph_difference
+from ltc_causal.core.prediction import Difference as Difference
+from ltc_causal.core.prediction import Prediction, difference
 from ltc_causal.errors import InputError
 
-Array = NDArray[np.float64]
 
+@overload
+def differences(first: nx.DiGraph, second: nx.DiGraph, *, score: str = "weight") -> GraphDifference: ...
+@overload
+def differences(first: Prediction, second: Prediction) -> Difference: ...
+def differences(first, second, *, score: str = "weight"):
+    """What differs between two causal graphs (structure, ranking, signs), or between a usual and an intervened prediction of one fit.
 
-@dataclass(frozen=True, eq=False)
-class Difference:
-    """Intervened minus usual, draw by draw (both predictions used the same parameters for the same draw).
+    score : of graphs, what ranks the first one's edges against the second's: "weight" or "probability" (see `GraphDifference`)
 
-    draws : shape (draw, time, region); only draws that stayed stable in both
-    mean, lower, upper : shape (time, region); the band holds the predictions' probability
+    Raises `InputError` unless both are graphs over the same regions, or both predictions drawn alike.
     """
-
-    draws: Array
-    mean: Array
-    lower: Array
-    upper: Array
-
-
-def difference(usual: Prediction, intervened: Prediction) -> Difference:
-    """The paired difference of two predictions.
-
-    Raises `InputError` if they were not drawn alike, or if no draw stayed stable in both.
-    """
-    if usual.draws.shape != intervened.draws.shape or usual.quantity != intervened.quantity:
-        raise InputError(
-            f"The predictions do not pair: draws of shape {usual.draws.shape} ({usual.quantity}) and {intervened.draws.shape} "
-            f"({intervened.quantity}); predict both with the same fit, draws, seed and quantity."
-        )
-    draws = intervened.draws - usual.draws
-    draws = draws[np.isfinite(draws).all(axis=(1, 2))]
-    if not len(draws):
-        raise InputError(
-            f"No posterior draw stayed stable under '{intervened.describe()}', so there is no difference to show: weaken the intervention."
-        )
-    tail = (1 - usual.probability) / 2
-    lower, upper = np.quantile(draws, [tail, 1 - tail], axis=0)
-    return Difference(draws, draws.mean(axis=0), lower, upper)
+    if isinstance(first, nx.DiGraph) and isinstance(second, nx.DiGraph):
+        return graph_difference(first, second, score)
+    if isinstance(first, Prediction) and isinstance(second, Prediction):
+        return difference(first, second)
+    raise InputError(f"differences compares two graphs or two predictions, got {type(first).__name__} and {type(second).__name__}.")

@@ -1,6 +1,6 @@
 """What a causal question is asked of: a coupling, and the Gaussian over its entries where there is one.
 
-Lives here: reading Fit, Reduction and Coupling alike; draws of whole couplings. Does not live here: the questions.
+Lives here: reading Fit, TrainedNetwork, Reduction and Coupling alike; draws of whole couplings. Does not live here: the questions.
 """
 
 from typing import TypeAlias
@@ -43,8 +43,11 @@ def entries(coupling: Coupling, posterior: Gaussian | None) -> dict[Entry, str]:
     """{(matrix, index): name} of the connections there are: all that the posterior names, or else all that are not zero."""
     known = {}
     named = set(posterior.names) if posterior else set()
+    letters = {name[0] for name in named}
     for matrix in "ABCD":
         values = getattr(coupling, matrix)
+        if matrix not in letters and not values.any():  # the cube of the regions is long to go through
+            continue
         for index in np.ndindex(*values.shape):
             name = edge_name(matrix, **entry_names(coupling, matrix, index))
             if values[index] != 0 or name in named:
@@ -53,10 +56,20 @@ def entries(coupling: Coupling, posterior: Gaussian | None) -> dict[Entry, str]:
 
 
 def draw_couplings(coupling: Coupling, posterior: Gaussian, draws: int, seed: int | np.random.Generator) -> dict[str, Array]:
-    """Draws of A, B and C, each of the matrix's shape behind an axis of draws; entries that the posterior does not name are fixed."""
-    stacks = {matrix: np.repeat(getattr(coupling, matrix)[None], draws, axis=0) for matrix in "ABC"}
-    values = dict(zip(posterior.names, posterior.sample(draws, seed).T, strict=True))
-    for (matrix, index), name in entries(coupling, posterior).items():
-        if matrix in stacks and name in values:
-            stacks[matrix][(slice(None), *index)] = values[name]
+    """Draws of A, B, C and D, each of the matrix's shape behind an axis of draws; entries that the posterior does not name are fixed."""
+    return stacked(coupling, posterior, posterior.sample(draws, seed))
+
+
+def stacked(coupling: Coupling, posterior: Gaussian, values: Array) -> dict[str, Array]:
+    """A, B, C and D with the posterior's entries at these values, shape (draw, entry); a matrix of which it names none is a read-only view."""
+    columns = dict(zip(posterior.names, values.T, strict=True))
+    moved = [(matrix, index, name) for (matrix, index), name in entries(coupling, posterior).items() if name in columns]
+    stacks = {}
+    for matrix in "ABCD":
+        fixed = getattr(coupling, matrix)
+        stacks[matrix] = np.broadcast_to(fixed, (len(values), *fixed.shape))
+        if any(matrix == one for one, _, _ in moved):
+            stacks[matrix] = stacks[matrix].copy()
+    for matrix, index, name in moved:
+        stacks[matrix][(slice(None), *index)] = columns[name]
     return stacks

@@ -8,6 +8,10 @@ from hypothesis import strategies as st
 from strategies import couplings, made_fit, three_regions
 
 import ltc_causal as lc
+from ltc_causal.causal.graph import edge_frame
+from ltc_causal.core.reduction import Certificate
+from ltc_causal.core.result import Status
+from ltc_causal.core.trained import Ensemble, TrainedNetwork, TrainingHistory, TrainingStatus
 
 FIT = made_fit(sd=0.1)
 
@@ -122,6 +126,76 @@ def test_relabelled_regions_give_the_relabelled_graph(coupling, seed):
     B = coupling.B[:, order][:, :, order]
     moved = lc.Coupling(coupling.A[np.ix_(order, order)], B, coupling.C[order], tuple(coupling.regions[i] for i in order), coupling.inputs)
     assert dict(lc.causal_graph(moved).edges) == dict(lc.causal_graph(coupling).edges)
+
+
+def test_a_state_shows_gating_in_force():
+    D = np.zeros((3, 3, 3))
+    D[2, 1, 0], D[2, 1, 1] = 0.7, -0.1
+    coupling = lc.Coupling(-np.eye(3), np.zeros((0, 3, 3)), np.zeros((3, 0)), ("V1", "V5", "SPC"), (), D)
+    posterior = lc.Gaussian(("A[V1->V5]", "D[SPC: V1->V5]"), np.array([0.0, 0.7]), np.array([[0.04, 0.01], [0.01, 0.09]]))
+    graph = lc.causal_graph(lc.Reduction(coupling, posterior, None), state={"SPC": 2.0})
+    edge = graph["V1"]["V5"]
+    assert edge["weight"] == pytest.approx(1.4) and edge["sd"] == pytest.approx((0.04 + 2 * 2 * 0.01 + 4 * 0.09) ** 0.5)
+    assert graph.nodes["V5"]["self_coupling"] == pytest.approx(-1.2) and graph.nodes["V5"]["self_gated_by"] == {"SPC": -0.1}
+    assert graph.graph["state"] == {"SPC": 2.0}
+
+
+def test_self_couplings_have_their_sd():
+    graph = lc.causal_graph(FIT)
+    marginal = FIT.coupling_posterior.marginal(["A[V5->V5]"])
+    assert graph.nodes["V5"]["self_sd"] == pytest.approx(marginal.sd[0]) and graph.nodes["V5"]["self_coupling"] == pytest.approx(
+        marginal.mean[0]
+    )
+
+
+def reduction(residual):
+    """Refused if its residual is above 1."""
+    empty = np.zeros((0, 2))
+    certificate = Certificate(residual, empty, 0.1, empty, 0.1, {}, empty, empty, "Taylor", "rest", (), "Not to be trusted.")
+    coupling = lc.Coupling([[-1, 0], [0.5, -1]], np.zeros((0, 2, 2)), np.zeros((2, 0)), ("V1", "V5"), ())
+    posterior = lc.Gaussian(("A[V1->V5]",), np.array([0.5]), np.array([[0.01]]))
+    return lc.Reduction(coupling, posterior, certificate, constant=np.array([0.1, 0.0]))
+
+
+def test_caution_is_passed_on_and_only_where_it_is_due():
+    assert lc.causal_graph(reduction(1.5)).graph["caution"] == "Not to be trusted."
+    assert "caution" not in lc.causal_graph(reduction(0.1)).graph
+    assert "caution" not in lc.causal_graph(FIT).graph
+    assert "Not converged" in lc.causal_graph(made_fit(status=Status.MAXIMUM_ITERATIONS)).graph["caution"]
+    assert lc.causal_graph(reduction(0.1)).nodes["V1"]["constant"] == 0.1
+
+
+class Made:
+    """A network of two regions whose parameter is its coupling V1 -> V5."""
+
+    def system(self, theta, echo_time):
+        coupling = lc.Coupling([[-1, 0], [theta[0, 0], -1]], np.zeros((0, 2, 2)), np.zeros((2, 0)), ("V1", "V5"), ())
+        return type("System", (), {"coupling": lambda self: coupling})()
+
+
+def test_a_trained_networks_edges_have_its_ensembles_spread():
+    members = np.array([[0.5], [0.3], [-0.1]])
+    ensemble = Ensemble(("w",), members, np.array([0.5, 0.3, 0.2]), np.zeros((0, 1)))
+    none = np.zeros((0, 3))
+    trained = TrainedNetwork(
+        Made(), FIT.sessions, ensemble, TrainingStatus.CONVERGED, TrainingHistory(none, none, none, none), np.zeros(3), 0.0, 0
+    )
+    edge = lc.causal_graph(trained)["V1"]["V5"]
+    mean = 0.5 * 0.5 + 0.3 * 0.3 - 0.2 * 0.1
+    assert edge["weight"] == 0.5 and edge["probability"] == pytest.approx(0.8, abs=0.08)
+    assert edge["sd"] == pytest.approx((0.5 * 0.25 + 0.3 * 0.09 + 0.2 * 0.01 - mean**2) ** 0.5, rel=0.15)
+    assert not lc.causal_graph(trained, probability=0.95).edges
+
+
+def test_the_table_of_edges_holds_what_the_graph_does():
+    graph = lc.causal_graph(FIT, inputs={"motion": 1.0})
+    table = edge_frame(graph).set_index(["source", "target"])
+    assert set(table.index) == set(graph.edges)
+    for pair in graph.edges:
+        for name in ("kind", "weight", "sd", "probability", "sign", "unit"):
+            assert table.loc[pair, name] == graph.edges[pair][name]
+    assert table["modulated_by_motion"].dropna().to_dict() == {("V1", "V5"): graph["V1"]["V5"]["modulated_by"]["motion"]}
+    assert edge_frame(nx.DiGraph()).empty
 
 
 @pytest.mark.parametrize(
