@@ -22,8 +22,11 @@ from ltc_causal.errors import InputError
 if TYPE_CHECKING:  # for editors and type checkers; `_ON_FIRST_USE` says the same to Python
     from ltc_causal.causal.adjustment import Adjustment, adjustment_sets
     from ltc_causal.causal.baselines import baseline_scores, baseline_table
+    from ltc_causal.causal.control import average_controllability, controllability_table, minimal_energy, response_energy, transfer_function
+    from ltc_causal.causal.curves import effect_curve
+    from ltc_causal.causal.design import rank_by_information, rank_by_separation
     from ltc_causal.causal.difference import differences
-    from ltc_causal.causal.effects import total_effect
+    from ltc_causal.causal.effects import connection_contribution, direct_effect, mediated_effect, sensitivity, total_effect
     from ltc_causal.causal.graph import causal_graph, edge_frame
     from ltc_causal.causal.graph_difference import GraphDifference, area_under_curve, average_precision
     from ltc_causal.causal.independence import Independence, check_independences, implied_independences
@@ -31,9 +34,11 @@ if TYPE_CHECKING:  # for editors and type checkers; `_ON_FIRST_USE` says the sam
     from ltc_causal.causal.predict import predict
     from ltc_causal.causal.query import ancestors, children, descendants, input_targets, mediators, parents, strongly_connected_parts
     from ltc_causal.causal.separation import acyclified, separated
+    from ltc_causal.causal.state_space import continuous_coupling
     from ltc_causal.causal.unrolled import summary_graph, unrolled_graph
     from ltc_causal.core.calibration import Calibration
     from ltc_causal.core.diagnosis import Diagnosis
+    from ltc_causal.core.effect import Effect, EffectCurve, EffectStatus
     from ltc_causal.experiments.calibration import calibrate
     from ltc_causal.group.connection_probability import connection_probabilities
     from ltc_causal.group.model_reduction import reduce_model
@@ -67,7 +72,19 @@ _ON_FIRST_USE = {
     "adjustment_sets": "ltc_causal.causal.adjustment",
     "baseline_scores": "ltc_causal.causal.baselines",
     "baseline_table": "ltc_causal.causal.baselines",
+    "average_controllability": "ltc_causal.causal.control",
+    "controllability_table": "ltc_causal.causal.control",
+    "minimal_energy": "ltc_causal.causal.control",
+    "response_energy": "ltc_causal.causal.control",
+    "transfer_function": "ltc_causal.causal.control",
+    "effect_curve": "ltc_causal.causal.curves",
+    "rank_by_information": "ltc_causal.causal.design",
+    "rank_by_separation": "ltc_causal.causal.design",
     "differences": "ltc_causal.causal.difference",
+    "connection_contribution": "ltc_causal.causal.effects",
+    "direct_effect": "ltc_causal.causal.effects",
+    "mediated_effect": "ltc_causal.causal.effects",
+    "sensitivity": "ltc_causal.causal.effects",
     "total_effect": "ltc_causal.causal.effects",
     "causal_graph": "ltc_causal.causal.graph",
     "edge_frame": "ltc_causal.causal.graph",
@@ -90,10 +107,14 @@ _ON_FIRST_USE = {
     "strongly_connected_parts": "ltc_causal.causal.query",
     "acyclified": "ltc_causal.causal.separation",
     "separated": "ltc_causal.causal.separation",
+    "continuous_coupling": "ltc_causal.causal.state_space",
     "summary_graph": "ltc_causal.causal.unrolled",
     "unrolled_graph": "ltc_causal.causal.unrolled",
     "Calibration": "ltc_causal.core.calibration",
     "Diagnosis": "ltc_causal.core.diagnosis",
+    "Effect": "ltc_causal.core.effect",
+    "EffectCurve": "ltc_causal.core.effect",
+    "EffectStatus": "ltc_causal.core.effect",
     "calibrate": "ltc_causal.experiments.calibration",
     "connection_probabilities": "ltc_causal.group.connection_probability",
     "reduce_model": "ltc_causal.group.model_reduction",
@@ -138,6 +159,9 @@ __all__ = [
     "Cut",
     "DCM",
     "Diagnosis",
+    "Effect",
+    "EffectCurve",
+    "EffectStatus",
     "Fit",
     "Gaussian",
     "GradientTraining",
@@ -164,6 +188,7 @@ __all__ = [
     "adjustment_sets",
     "ancestors",
     "area_under_curve",
+    "average_controllability",
     "average_precision",
     "baseline_scores",
     "baseline_table",
@@ -173,31 +198,42 @@ __all__ = [
     "check_independences",
     "children",
     "compare",
+    "connection_contribution",
     "connection_probabilities",
+    "continuous_coupling",
+    "controllability_table",
     "coupling_of",
     "datasets",
     "descendants",
     "differences",
+    "direct_effect",
     "drop_connections",
     "edge_frame",
+    "effect_curve",
     "feedback_loops",
     "fit",
     "from_synaptic",
     "implied_independences",
     "input_targets",
     "load",
+    "mediated_effect",
     "mediators",
+    "minimal_energy",
     "parents",
     "path_effects",
     "predict",
     "prune",
+    "rank_by_information",
+    "rank_by_separation",
     "read_graph",
     "read_spm",
     "read_spm_inputs",
     "read_voi",
     "reduce_model",
     "reduce_to_dcm",
+    "response_energy",
     "save",
+    "sensitivity",
     "separated",
     "simulate",
     "strongly_connected_parts",
@@ -207,6 +243,7 @@ __all__ = [
     "to_liquid",
     "to_synaptic",
     "total_effect",
+    "transfer_function",
     "unrolled_graph",
     "write_graph",
     "write_spm",

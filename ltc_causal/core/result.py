@@ -1,7 +1,8 @@
-"""What comes out: fits, predictions, effects.
+"""What comes out: fits.
 
 Lives here: the frozen results and what they say of themselves in words and tables.
-Does not live here: how a fit went (`ascent`), reductions (`reduction`); how results are computed, drawn (`plotting`) or stored (`io`).
+Does not live here: how a fit went (`ascent`), effects (`effect`), predictions (`prediction`), reductions (`reduction`); how results are
+computed, drawn (`plotting`) or stored (`io`).
 """
 
 from collections.abc import Sequence
@@ -15,8 +16,9 @@ from numpy.typing import NDArray
 from ltc_causal.core.ascent import Approximation, Attempt, History, Status
 from ltc_causal.core.coupling import Coupling, coupling_posterior
 from ltc_causal.core.data import Recording
+from ltc_causal.core.effect import Effect as Effect
 from ltc_causal.core.gaussian import Gaussian
-from ltc_causal.core.intervention import Intervention
+from ltc_causal.core.prediction import Prediction as Prediction
 from ltc_causal.errors import InputError
 
 if TYPE_CHECKING:
@@ -75,6 +77,7 @@ class Fit:
     seed : of the starting points, None where nothing was random
     starts : every start and where it led
     approximation : how far the bilinear approximation of a true-flow model was off, None for other models
+    inclusion : of a sparse model, the posterior probability that each parameter's connection is there, in the order of the parameters
     """
 
     model: Any
@@ -88,6 +91,7 @@ class Fit:
     seed: int | None = None
     starts: tuple[Attempt, ...] = ()
     approximation: Approximation | None = None
+    inclusion: Array | None = None
 
     def session(self, index: int) -> Session:
         """One of the sessions, counted from 0; raises `InputError` if there are not so many."""
@@ -154,7 +158,12 @@ class Fit:
 
     def to_frame(self, probability: float = 0.9) -> pd.DataFrame:
         """One row a connection in Hz: matrix, source, target, by, mean, sd, lower, upper, probability_positive, unit."""
-        return coupling_frame(self.coupling_posterior, probability)
+        return coupling_frame(self.coupling_posterior, probability, self.coupling_unit)
+
+    @property
+    def coupling_unit(self) -> str:
+        """Of A, B, C and D: Hz, unless the model says that its data tell no time."""
+        return getattr(self.model, "coupling_unit", "Hz")
 
     def parameters_frame(self, probability: float = 0.9) -> pd.DataFrame:
         """One row a parameter in the model's own scale: mean, sd, lower, upper, prior_mean, prior_sd."""
@@ -192,7 +201,7 @@ class Fit:
                 f"Free energy {self.free_energy:.2f} nats{self._effort()}.",
                 *([f"{self.approximation}"] if self.approximation else []),
                 f"Variance explained: {explained}.",
-                f"Coupling in Hz, {100 * probability:g} % intervals (self-connections are decay rates, hence negative):",
+                f"Coupling in {self.coupling_unit}, {100 * probability:g} % intervals (self-connections are decay rates, hence negative):",
                 table,
             ]
         )
@@ -203,6 +212,9 @@ class Fit:
         seconds = f" in {self.seconds:.2f} s" if np.isfinite(self.seconds) else ""
         best = f", the best of {len(self.starts)} starts" if len(self.starts) > 1 else ""
         return iterations + seconds + best
+
+    def __repr__(self) -> str:
+        return f"Fit({self.model!r}: free energy {self.free_energy:.2f}, {self.status.name.lower().replace('_', ' ')})"
 
     def __str__(self) -> str:
         return self.summary()
@@ -221,14 +233,14 @@ def largest_shift(posterior: Gaussian, other: Gaussian) -> tuple[float, str]:
     return float(shift.max()), names[int(np.argmax(shift))]
 
 
-def coupling_frame(posterior: Gaussian, probability: float = 0.9) -> pd.DataFrame:
+def coupling_frame(posterior: Gaussian, probability: float = 0.9, unit: str = "Hz") -> pd.DataFrame:
     """A Gaussian over coupling entries as a table, one row an entry."""
     lower, upper = posterior.interval(probability)
     rows = [_split_edge_name(name) for name in posterior.names]
     frame = pd.DataFrame(rows, columns=["matrix", "source", "target", "by"])
     frame["mean"], frame["sd"], frame["lower"], frame["upper"] = posterior.mean, posterior.sd, lower, upper
     frame["probability_positive"] = [posterior.probability(name) for name in posterior.names]
-    frame["unit"] = "Hz"
+    frame["unit"] = unit
     return frame
 
 
@@ -237,73 +249,3 @@ def _split_edge_name(name: str) -> tuple[str, str, str, str]:
     by, _, pair = inside.rpartition(": ")
     source, _, target = pair.partition("->")
     return matrix, source, target, by
-
-
-@dataclass(frozen=True, eq=False)
-class Prediction:
-    """The course that a fitted model predicts, usual or under intervention, with the posterior's uncertainty.
-
-    times : seconds, shape (time,)
-    regions : names
-    mean, lower, upper : shape (time, region), over the draws that stayed stable; lower and upper bound the central `probability`
-    draws : shape (draw, time, region); unstable draws are NaN
-    do : the interventions, none for the usual course
-    quantity : "bold" (in the recording's units) or "neuronal" (deviation from rest)
-    probability : of the band
-    unstable : how many draws left the model's bounds and were set aside
-    """
-
-    times: Array
-    regions: tuple[str, ...]
-    mean: Array
-    lower: Array
-    upper: Array
-    draws: Array
-    do: tuple[Intervention, ...]
-    quantity: str
-    probability: float
-    unstable: int
-
-    def describe(self) -> str:
-        """The interventions in words."""
-        return "; ".join(str(intervention) for intervention in self.do) or "usual course"
-
-    def to_frame(self) -> pd.DataFrame:
-        """Long table: time, region, mean, lower, upper."""
-        n_time, n_region = self.mean.shape
-        return pd.DataFrame(
-            {
-                "time": np.repeat(self.times, n_region), "region": list(self.regions) * n_time,
-                "mean": self.mean.ravel(), "lower": self.lower.ravel(), "upper": self.upper.ravel(),
-            }
-        )  # fmt: skip
-
-
-@dataclass(frozen=True, eq=False)
-class Effect:
-    """A causal effect with uncertainty, or the reason why there is none.
-
-    value : None where there is no equilibrium
-    sd, lower, upper : over the draws; None where there is no value, or no uncertainty to draw from
-    probability_positive : share of the draws above zero
-    unit : of the effect
-    status : one sentence
-    unstable : share of posterior draws without a stable equilibrium, which are set aside
-    """
-
-    source: str
-    target: str
-    value: float | None
-    sd: float | None
-    lower: float | None
-    upper: float | None
-    probability_positive: float | None
-    unit: str
-    status: str
-    unstable: float
-
-    def __str__(self) -> str:
-        if self.value is None:
-            return f"Total effect {self.source} -> {self.target}: no number. {self.status}"
-        interval = "" if self.lower is None else f" [{self.lower:.3f}, {self.upper:.3f}], P(> 0) = {self.probability_positive:.3f}"
-        return f"Total effect {self.source} -> {self.target}: {self.value:.3f} {self.unit}{interval}. {self.status}"

@@ -157,8 +157,7 @@ def _intervention_rows(results: Results) -> list[dict[str, Any]]:
             "title": one.title,
             "do": one.prediction.describe(),
             "figure": f"intervention-{place}",
-            "unstable": one.prediction.unstable,
-            "draws": len(one.prediction.draws),
+            "remarks": one.prediction.remarks,
             "predicted": one.change is not None,
             "rows": [_change_row(row) for row in changes if row["intervention"] == one.title],
         }
@@ -190,7 +189,7 @@ def _effect_row(effect: Effect) -> dict[str, str]:
         "value": "none",
         "interval": "–",
         "probability": "–",
-        "status": effect.status,
+        "status": effect.sentence,
     }
     if effect.value is not None:
         row["value"] = number(effect.value, 3, True)

@@ -21,6 +21,7 @@ from ltc_causal.core.reduction import Reduction
 from ltc_causal.core.result import Effect, Fit, Prediction, Status
 from ltc_causal.errors import InputError
 from ltc_causal.experiments.config import Config, Question
+from ltc_causal.experiments.settings import build_model
 from ltc_causal.group.model_selection import Comparison, compare
 from ltc_causal.models.intervened import checked_interventions
 from ltc_causal.reduction.linearise import Taylor
@@ -80,11 +81,13 @@ class Results:
 def check_questions(config: Config, recording: Recording) -> None:
     """Check the interventions against the recording, before anything is fitted.
 
-    Raises `InputError` for one that starts after the run's end, or two that set the same thing at the same time.
+    Raises `InputError` for one that starts after the run's end, a parameter that the model does not have, or two that set the same thing at the same time.
     """
     for question in config.interventions:
         inputs = recording.inputs
-        checked_interventions(question.interventions(), config.structure.regions, config.structure.inputs, len(inputs.values), inputs.dt)
+        parameters = build_model(config, config.causal.model).prior.names
+        names = config.structure.regions, config.structure.inputs
+        checked_interventions(question.interventions(), *names, len(inputs.values), inputs.dt, parameters)
 
 
 def usable(fit: Fit) -> bool:
@@ -196,4 +199,4 @@ def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 def total_effect_frame(effects: tuple[Effect, ...]) -> pd.DataFrame:
     """One row a source and target: the total effect at equilibrium with its interval, empty where there is none, and why."""
-    return pd.DataFrame([vars(effect) for effect in effects])
+    return pd.DataFrame([effect.row() for effect in effects])
