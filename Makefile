@@ -20,10 +20,10 @@ demo: .venv/package.stamp
 	$(BIN)/ltc-causal run case_studies/attention/config.toml --out demo-output
 
 test: .venv/test.stamp
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-slow: .venv/test.stamp
-	$(BIN)/python -m pytest -m ""
+	$(BIN)/python -m pytest -m "" -n 2 --dist loadfile
 
 bench: .venv/test.stamp
 	$(BIN)/python -m pytest tests/benchmarks -m "" --benchmark-enable --benchmark-only

@@ -13,7 +13,7 @@ from ltc_causal import datasets
 from ltc_causal.core.coupling import Coupling
 from ltc_causal.core.data import Inputs, Recording, TimeSeries
 from ltc_causal.core.gaussian import Gaussian
-from ltc_causal.core.intervention import Clamp, Cut, SetInput
+from ltc_causal.core.intervention import Clamp, Cut, Drive, Lesion, Pulse, Scale, SetInput, SetParameter
 from ltc_causal.core.model import NoisePrior
 from ltc_causal.core.reduction import Certificate, Reduction
 from ltc_causal.core.result import Fit, Prediction, Status
@@ -23,31 +23,42 @@ if TYPE_CHECKING:  # for editors and type checkers; `_ON_FIRST_USE` says the sam
     from ltc_causal.causal.adjustment import Adjustment, adjustment_sets
     from ltc_causal.causal.baselines import baseline_scores, baseline_table
     from ltc_causal.causal.control import average_controllability, controllability_table, minimal_energy, response_energy, transfer_function
+    from ltc_causal.causal.counterfactual import counterfactual
     from ltc_causal.causal.curves import effect_curve
     from ltc_causal.causal.design import rank_by_information, rank_by_separation
     from ltc_causal.causal.difference import differences
     from ltc_causal.causal.effects import connection_contribution, direct_effect, mediated_effect, sensitivity, total_effect
     from ltc_causal.causal.graph import causal_graph, edge_frame
     from ltc_causal.causal.graph_difference import GraphDifference, area_under_curve, average_precision
+    from ltc_causal.causal.group_graph import group_graph
     from ltc_causal.causal.independence import Independence, check_independences, implied_independences
     from ltc_causal.causal.paths import PathEffects, feedback_loops, path_effects
     from ltc_causal.causal.predict import predict
     from ltc_causal.causal.query import ancestors, children, descendants, input_targets, mediators, parents, strongly_connected_parts
+    from ltc_causal.causal.score import Score, score, score_table
     from ltc_causal.causal.separation import acyclified, separated
     from ltc_causal.causal.state_space import continuous_coupling
     from ltc_causal.causal.unrolled import summary_graph, unrolled_graph
     from ltc_causal.core.calibration import Calibration
     from ltc_causal.core.diagnosis import Diagnosis
     from ltc_causal.core.effect import Effect, EffectCurve, EffectStatus
+    from ltc_causal.core.prediction import Difference
     from ltc_causal.experiments.calibration import calibrate
+    from ltc_causal.experiments.fit_many import Fits, fit_many
+    from ltc_causal.group.averaging import average_models, average_parameters
+    from ltc_causal.group.comparison import compare_subjects
     from ltc_causal.group.connection_probability import connection_probabilities
     from ltc_causal.group.model_reduction import reduce_model
     from ltc_causal.group.model_selection import compare
+    from ltc_causal.group.peb import EmpiricalBayes, GroupFit, peb
+    from ltc_causal.group.prediction import leave_one_out
     from ltc_causal.group.pruning import prune
+    from ltc_causal.group.search import search_effects
     from ltc_causal.group.structure import drop_connections
     from ltc_causal.inference.fit import fit
     from ltc_causal.inference.gradient import GradientTraining
     from ltc_causal.inference.laplace import VariationalLaplace
+    from ltc_causal.inference.regression import Regression
     from ltc_causal.io.archive import load, save
     from ltc_causal.io.graphs import read_graph, write_graph
     from ltc_causal.io.spm.first_level import read_spm_inputs, read_voi
@@ -55,6 +66,7 @@ if TYPE_CHECKING:  # for editors and type checkers; `_ON_FIRST_USE` says the sam
     from ltc_causal.io.spm.write import write_spm
     from ltc_causal.models.dcm import DCM
     from ltc_causal.models.liquid import LiquidNetwork
+    from ltc_causal.models.regression_dcm import RegressionDCM
     from ltc_causal.models.simulate import simulate
     from ltc_causal.models.source_network import SourceNetwork
     from ltc_causal.models.synaptic import SynapticNetwork
@@ -77,6 +89,7 @@ _ON_FIRST_USE = {
     "minimal_energy": "ltc_causal.causal.control",
     "response_energy": "ltc_causal.causal.control",
     "transfer_function": "ltc_causal.causal.control",
+    "counterfactual": "ltc_causal.causal.counterfactual",
     "effect_curve": "ltc_causal.causal.curves",
     "rank_by_information": "ltc_causal.causal.design",
     "rank_by_separation": "ltc_causal.causal.design",
@@ -91,6 +104,7 @@ _ON_FIRST_USE = {
     "GraphDifference": "ltc_causal.causal.graph_difference",
     "area_under_curve": "ltc_causal.causal.graph_difference",
     "average_precision": "ltc_causal.causal.graph_difference",
+    "group_graph": "ltc_causal.causal.group_graph",
     "Independence": "ltc_causal.causal.independence",
     "check_independences": "ltc_causal.causal.independence",
     "implied_independences": "ltc_causal.causal.independence",
@@ -105,6 +119,9 @@ _ON_FIRST_USE = {
     "mediators": "ltc_causal.causal.query",
     "parents": "ltc_causal.causal.query",
     "strongly_connected_parts": "ltc_causal.causal.query",
+    "Score": "ltc_causal.causal.score",
+    "score": "ltc_causal.causal.score",
+    "score_table": "ltc_causal.causal.score",
     "acyclified": "ltc_causal.causal.separation",
     "separated": "ltc_causal.causal.separation",
     "continuous_coupling": "ltc_causal.causal.state_space",
@@ -115,15 +132,27 @@ _ON_FIRST_USE = {
     "Effect": "ltc_causal.core.effect",
     "EffectCurve": "ltc_causal.core.effect",
     "EffectStatus": "ltc_causal.core.effect",
+    "Difference": "ltc_causal.core.prediction",
     "calibrate": "ltc_causal.experiments.calibration",
+    "Fits": "ltc_causal.experiments.fit_many",
+    "fit_many": "ltc_causal.experiments.fit_many",
+    "average_models": "ltc_causal.group.averaging",
+    "average_parameters": "ltc_causal.group.averaging",
+    "compare_subjects": "ltc_causal.group.comparison",
     "connection_probabilities": "ltc_causal.group.connection_probability",
     "reduce_model": "ltc_causal.group.model_reduction",
     "compare": "ltc_causal.group.model_selection",
+    "EmpiricalBayes": "ltc_causal.group.peb",
+    "GroupFit": "ltc_causal.group.peb",
+    "peb": "ltc_causal.group.peb",
+    "leave_one_out": "ltc_causal.group.prediction",
     "prune": "ltc_causal.group.pruning",
+    "search_effects": "ltc_causal.group.search",
     "drop_connections": "ltc_causal.group.structure",
     "fit": "ltc_causal.inference.fit",
     "GradientTraining": "ltc_causal.inference.gradient",
     "VariationalLaplace": "ltc_causal.inference.laplace",
+    "Regression": "ltc_causal.inference.regression",
     "load": "ltc_causal.io.archive",
     "save": "ltc_causal.io.archive",
     "read_graph": "ltc_causal.io.graphs",
@@ -134,6 +163,7 @@ _ON_FIRST_USE = {
     "write_spm": "ltc_causal.io.spm.write",
     "DCM": "ltc_causal.models.dcm",
     "LiquidNetwork": "ltc_causal.models.liquid",
+    "RegressionDCM": "ltc_causal.models.regression_dcm",
     "simulate": "ltc_causal.models.simulate",
     "SourceNetwork": "ltc_causal.models.source_network",
     "SynapticNetwork": "ltc_causal.models.synaptic",
@@ -159,25 +189,37 @@ __all__ = [
     "Cut",
     "DCM",
     "Diagnosis",
+    "Difference",
+    "Drive",
     "Effect",
     "EffectCurve",
     "EffectStatus",
+    "EmpiricalBayes",
     "Fit",
+    "Fits",
     "Gaussian",
     "GradientTraining",
     "GraphDifference",
+    "GroupFit",
     "Independence",
     "InputError",
     "Inputs",
+    "Lesion",
     "LiquidNetwork",
     "NoisePrior",
     "PathEffects",
     "Prediction",
     "Projection",
+    "Pulse",
     "Recording",
     "Reduction",
     "Refit",
+    "Regression",
+    "RegressionDCM",
+    "Scale",
+    "Score",
     "SetInput",
+    "SetParameter",
     "SourceNetwork",
     "Status",
     "SynapticNetwork",
@@ -189,6 +231,8 @@ __all__ = [
     "ancestors",
     "area_under_curve",
     "average_controllability",
+    "average_models",
+    "average_parameters",
     "average_precision",
     "baseline_scores",
     "baseline_table",
@@ -198,10 +242,12 @@ __all__ = [
     "check_independences",
     "children",
     "compare",
+    "compare_subjects",
     "connection_contribution",
     "connection_probabilities",
     "continuous_coupling",
     "controllability_table",
+    "counterfactual",
     "coupling_of",
     "datasets",
     "descendants",
@@ -212,15 +258,19 @@ __all__ = [
     "effect_curve",
     "feedback_loops",
     "fit",
+    "fit_many",
     "from_synaptic",
+    "group_graph",
     "implied_independences",
     "input_targets",
+    "leave_one_out",
     "load",
     "mediated_effect",
     "mediators",
     "minimal_energy",
     "parents",
     "path_effects",
+    "peb",
     "predict",
     "prune",
     "rank_by_information",
@@ -233,6 +283,9 @@ __all__ = [
     "reduce_to_dcm",
     "response_energy",
     "save",
+    "score",
+    "score_table",
+    "search_effects",
     "sensitivity",
     "separated",
     "simulate",

@@ -4,6 +4,7 @@ Lives here: the exception that every bad input ends in, and the few checks that 
 Does not live here: numerical failure, which is a value (`core.result.Status`), not an exception.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
@@ -60,9 +61,9 @@ def unique_names(what: str, names: Iterable[str], count: int | None = None) -> t
     result = tuple(str(name) for name in names)
     if count is not None and len(result) != count:
         raise InputError(f"{what} must give {count} names, one a column of the values, got {len(result)}: {list(result)}.")
-    for name in result:
-        if not name or result.count(name) > 1:
-            raise InputError(f"{what} must be distinct and not empty, but {name!r} occurs {result.count(name)} times in {list(result)}.")
+    for name, times in Counter(result).items():
+        if not name or times > 1:
+            raise InputError(f"{what} must be distinct and not empty, but {name!r} occurs {times} times in {list(result)}.")
     return result
 
 

@@ -8,7 +8,7 @@ Does not live here: how a coupling is estimated (`inference`), derived (`reducti
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import pandas as pd
@@ -45,10 +45,10 @@ class Coupling:
         regions = unique_names("Coupling.regions", self.regions)
         inputs = unique_names("Coupling.inputs", self.inputs)
         n, m = len(regions), len(inputs)
-        D = np.zeros((n, n, n)) if self.D is None else self.D
+        D = np.broadcast_to(0.0, (n, n, n)) if self.D is None else self.D  # of hundreds of regions, real zeros would take gigabytes
         shapes = {"A": (self.A, (n, n)), "B": (self.B, (m, n, n)), "C": (self.C, (n, m)), "D": (D, (n, n, n))}
         for name, (value, shape) in shapes.items():
-            array = finite_array(f"Coupling.{name}", value, len(shape), str(shape))
+            array = value if value is D and self.D is None else finite_array(f"Coupling.{name}", value, len(shape), str(shape))
             if array.shape != shape:
                 raise InputError(f"Coupling.{name} must have shape {shape} for {n} regions and {m} inputs, got {array.shape}.")
             object.__setattr__(self, name, array)
@@ -153,6 +153,15 @@ def connection_mask(what: str, connections: Connections, sources: Sequence[str],
     return mask
 
 
+@runtime_checkable
+class ParametersAreCoupling(Protocol):
+    """A model whose parameters are its coupling, up to factors: nothing is to be differentiated."""
+
+    def coupling_gaussian(self, posterior: Gaussian) -> Gaussian:
+        """The same distribution in Hz, under the names of the connections."""
+        ...
+
+
 def coupling_posterior(model, posterior: Gaussian, state: ArrayLike | None = None, inputs: ArrayLike | None = None) -> Gaussian:
     """The Gaussian over a model's coupling in Hz, by the delta method, from one over its parameters.
 
@@ -162,6 +171,8 @@ def coupling_posterior(model, posterior: Gaussian, state: ArrayLike | None = Non
 
     mean = c(m), cov = G S G', G the derivative of c at m, exact by a complex step (Squire and Trapp 1998).
     """
+    if isinstance(model, ParametersAreCoupling):
+        return model.coupling_gaussian(posterior)
     step = 1e-30
     centre = posterior.mean
     columns = []

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
+from ltc_causal.core.blocks import Blocks, root
 from ltc_causal.errors import InputError, finite_array, known_name, read_only, unique_names
 
 
@@ -20,7 +21,7 @@ class Gaussian:
 
     names : one a parameter
     mean : shape (parameter,)
-    cov : shape (parameter, parameter), symmetric, no negative variance
+    cov : shape (parameter, parameter), symmetric, no negative variance; or `Blocks`, which behave as such an array
     """
 
     names: tuple[str, ...]
@@ -30,19 +31,21 @@ class Gaussian:
     def __post_init__(self):
         object.__setattr__(self, "names", unique_names("Gaussian.names", self.names))
         mean = finite_array("Gaussian.mean", self.mean, 1, "(parameter,)")
-        cov = finite_array("Gaussian.cov", self.cov, 2, "(parameter, parameter)")
         n = len(self.names)
+        cov = self.cov if isinstance(self.cov, Blocks) else finite_array("Gaussian.cov", self.cov, 2, "(parameter, parameter)")
         if mean.shape != (n,) or cov.shape != (n, n):
             raise InputError(
                 f"A Gaussian of {n} names needs a mean of shape ({n},) and a cov of shape ({n}, {n}), got {mean.shape} and {cov.shape}."
             )
+        object.__setattr__(self, "mean", mean)
+        if isinstance(cov, Blocks):
+            return
         if n and np.diag(cov).min() < 0:
             raise InputError(
                 f"The variance of parameter {self.names[int(np.argmin(np.diag(cov)))]!r} is negative: give a covariance matrix."
             )
         if n and np.abs(cov - cov.T).max() > 1e-8 * max(np.abs(cov).max(), 1e-300):
             raise InputError("Gaussian.cov is not symmetric: give a covariance matrix.")
-        object.__setattr__(self, "mean", mean)
         object.__setattr__(self, "cov", read_only((cov + cov.T) / 2))
 
     def __repr__(self) -> str:
@@ -51,7 +54,7 @@ class Gaussian:
     @property
     def sd(self) -> NDArray[np.float64]:
         """Standard deviations, shape (parameter,)."""
-        return np.sqrt(np.diag(self.cov))
+        return np.sqrt(self.cov.diagonal())
 
     @cached_property
     def free(self) -> NDArray[np.bool_]:
@@ -66,7 +69,12 @@ class Gaussian:
 
     def index(self, name: str) -> int:
         """Position of a parameter; raises `InputError` naming the nearest one if it is unknown."""
-        return known_name("parameter", name, self.names, "this distribution")
+        position = self._positions.get(name)
+        return known_name("parameter", name, self.names, "this distribution") if position is None else position
+
+    @cached_property
+    def _positions(self) -> dict[str, int]:
+        return {name: i for i, name in enumerate(self.names)}
 
     def interval(self, probability: float = 0.9) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Lower and upper end of each parameter's central interval of that probability, each of shape (parameter,)."""
@@ -78,9 +86,10 @@ class Gaussian:
     def probability(self, name: str, above: float = 0.0) -> float:
         """P(parameter > above)."""
         i = self.index(name)
-        if self.cov[i, i] == 0:
+        variance = float(self.cov.diagonal()[i])
+        if variance == 0:
             return float(self.mean[i] > above)
-        return float(ndtr((self.mean[i] - above) / np.sqrt(self.cov[i, i])))
+        return float(ndtr((self.mean[i] - above) / np.sqrt(variance)))
 
     def marginal(self, names: Sequence[str]) -> "Gaussian":
         """The joint distribution of some of the parameters."""
@@ -89,7 +98,7 @@ class Gaussian:
 
     def sample(self, n: int, seed: int | np.random.Generator = 0) -> NDArray[np.float64]:
         """Draws, shape (n, parameter); fixed parameters stay at their mean."""
-        values, vectors = np.linalg.eigh(self.cov)
-        root = vectors * np.sqrt(np.clip(values, 0, None))
-        root[~self.free] = 0.0
-        return self.mean + np.random.default_rng(seed).standard_normal((n, len(self.mean))) @ root.T
+        rng = np.random.default_rng(seed)
+        if isinstance(self.cov, Blocks):
+            return self.mean + self.cov.draw(n, rng)
+        return self.mean + rng.standard_normal((n, len(self.mean))) @ root(self.cov).T

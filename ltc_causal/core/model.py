@@ -134,6 +134,19 @@ class DynamicalSystem(Protocol):
 
 
 @runtime_checkable
+class HasConnections(Protocol):
+    """A system that knows its connections one by one, as an intervention on a connection's strength asks."""
+
+    def with_scaled(self, source: int, target: int | None, factor: float) -> DynamicalSystem:
+        """The system with the strength of source -> target multiplied; of all connections out of the source where target is None."""
+        ...
+
+    def own_units(self, region: int) -> tuple[int, ...]:
+        """The rows of x that are the region's own populations, itself first."""
+        ...
+
+
+@runtime_checkable
 class Expandable(Protocol):
     """What a Taylor reduction asks of a system that is no DCM: its own exact A, B, C and D."""
 

@@ -183,6 +183,6 @@ class TrainedNetwork:
 class Training(Protocol):
     """A method of `fit` that trains a network instead of finding a posterior by a free energy."""
 
-    def train(self, model: Any, recordings: Sequence[Recording]) -> TrainedNetwork:
-        """Train a network on one recording, or several sessions of one subject."""
+    def train(self, model: Any, data: Any) -> Any:
+        """Train a network on one recording or several sessions of one subject (`TrainedNetwork`), or on sequences (`SequenceFit`)."""
         ...

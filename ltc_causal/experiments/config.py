@@ -11,11 +11,11 @@ import re
 import tomllib
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from ltc_causal.core.intervention import Clamp, Cut, Intervention, SetInput
+from ltc_causal.core.intervention import Clamp, Cut, Drive, Intervention, Lesion, Pulse, Scale, SetInput, SetParameter
 from ltc_causal.errors import InputError, known_name, unique_names
 from ltc_causal.files import write_text
 
@@ -129,15 +129,42 @@ class Window(Settings):
 
 
 class CutAction(Window):
-    """Cut source -> target."""
+    """Cut source -> target; `tonic` as of `core.intervention.Cut`."""
 
     kind: Literal["cut"]
     source: str
     target: str
+    tonic: bool = False
 
     def intervention(self) -> Intervention:
         """The intervention itself."""
-        return Cut(self.source, self.target, self.start, self.stop)
+        return Cut(self.source, self.target, self.start, self.stop, self.tonic)
+
+
+class ScaleAction(Window):
+    """Multiply what source -> target carries."""
+
+    kind: Literal["scale"]
+    source: str
+    target: str
+    factor: float
+    tonic: bool = False
+
+    def intervention(self) -> Intervention:
+        """The intervention itself."""
+        return Scale(self.source, self.target, self.factor, self.start, self.stop, self.tonic)
+
+
+class LesionAction(Window):
+    """Cut every connection out of a region."""
+
+    kind: Literal["lesion"]
+    region: str
+    tonic: bool = False
+
+    def intervention(self) -> Intervention:
+        """The intervention itself."""
+        return Lesion(self.region, self.start, self.stop, self.tonic)
 
 
 class SetInputAction(Window):
@@ -164,7 +191,47 @@ class ClampAction(Window):
         return Clamp(self.region, self.value, self.start, self.stop)
 
 
-Action = Annotated[CutAction | SetInputAction | ClampAction, Field(discriminator="kind")]
+class DriveAction(Window):
+    """Add a value to a region's flow, in activity per second."""
+
+    kind: Literal["drive"]
+    region: str
+    value: float
+
+    def intervention(self) -> Intervention:
+        """The intervention itself."""
+        return Drive(self.region, self.value, self.start, self.stop)
+
+
+class PulseAction(Settings):
+    """Let a region's activity jump at a time in seconds, by a value or to one."""
+
+    kind: Literal["pulse"]
+    region: str
+    by: float | None = None
+    to: float | None = None
+    at: Annotated[float, Field(ge=0)] = 0.0
+
+    def intervention(self) -> Intervention:
+        """The intervention itself."""
+        return Pulse(self.region, self.by, self.to, self.at)
+
+
+class SetParameterAction(Window):
+    """Set a parameter of the model asked, by its name and on the scale of its prior."""
+
+    kind: Literal["set_parameter"]
+    parameter: str
+    value: float
+
+    def intervention(self) -> Intervention:
+        """The intervention itself."""
+        return SetParameter(self.parameter, self.value, self.start, self.stop)
+
+
+Kind: TypeAlias = CutAction | ScaleAction | LesionAction | SetInputAction | ClampAction | DriveAction | PulseAction | SetParameterAction
+KINDS = tuple(get_args(kind.model_fields["kind"].annotation)[0] for kind in get_args(Kind))
+Action = Annotated[Kind, Field(discriminator="kind")]
 
 
 class Question(Settings):
@@ -249,7 +316,7 @@ def _key_path(location: tuple[int | str, ...]) -> str:
     for before, part in zip((None, *location), location, strict=False):
         if isinstance(part, int):
             text += f"[{part}]"
-        elif not (isinstance(before, int) and part in ("cut", "set_input", "clamp")):
+        elif not (isinstance(before, int) and part in KINDS):
             text += f".{part}" if text else str(part)
     return text
 
@@ -274,15 +341,13 @@ def _check_names(config: Config) -> None:
             _check_action(action, regions, inputs, f"interventions[{number}] ({question.title!r})")
 
 
-def _check_action(action: CutAction | SetInputAction | ClampAction, regions: tuple[str, ...], inputs: tuple[str, ...], where: str) -> None:
-    match action:
-        case CutAction():
-            known_name("region", action.source, regions, where)
-            known_name("region", action.target, regions, where)
-        case SetInputAction():
-            known_name("input", action.input, inputs, where)
-        case ClampAction():
-            known_name("region", action.region, regions, where)
+def _check_action(action: Kind, regions: tuple[str, ...], inputs: tuple[str, ...], where: str) -> None:
+    """Names of regions and inputs, and what the intervention itself refuses; a parameter's name waits for its model."""
+    for key in ("source", "target", "region"):
+        if key in type(action).model_fields:
+            known_name("region", getattr(action, key), regions, where)
+    if isinstance(action, SetInputAction):
+        known_name("input", action.input, inputs, where)
     action.intervention()
 
 

@@ -1,6 +1,6 @@
 """Which model explains a recording better: Bayes factors from free energies.
 
-Lives here: the comparison of several models of one recording. Does not live here: selection over subjects, model reduction.
+Lives here: the comparison of several models of one recording. Does not live here: that over subjects (`comparison`), model reduction.
 """
 
 from collections.abc import Sequence

@@ -14,6 +14,7 @@ from ltc_causal.core.coupling import connection_name
 from ltc_causal.core.data import Recording
 from ltc_causal.core.gaussian import Gaussian
 from ltc_causal.core.model import Features, GenerativeModel, Trainable
+from ltc_causal.core.regression import RegressionModel
 from ltc_causal.core.result import Approximation, Attempt, Fit, Session, largest_shift
 from ltc_causal.core.sequences import SequenceFit, Sequences
 from ltc_causal.core.trained import TrainedNetwork, Training
@@ -21,6 +22,7 @@ from ltc_causal.errors import InputError, known_name
 from ltc_causal.inference import laplace
 from ltc_causal.inference.design import Array, Ascent, Design, design
 from ltc_causal.inference.laplace import VariationalLaplace
+from ltc_causal.inference.regression import Regression, fit_regression
 from ltc_causal.inference.sources import fit_sources
 
 Start: TypeAlias = Gaussian | Fit | Mapping[str | tuple[str, str], float]
@@ -35,13 +37,15 @@ def fit(
     start: Start | None = None,
 ) -> Fit: ...
 @overload
+def fit(model: RegressionModel, recording: Recording | Sequence[Recording], method: Regression | None = None) -> Fit: ...
+@overload
 def fit(model: Trainable, recording: Recording | Sequence[Recording], method: Training) -> TrainedNetwork: ...
 @overload
 def fit(model: Any, recording: Sequences, method: Training) -> SequenceFit: ...
 def fit(
     model: Any,
     recording: Recording | Sequence[Recording] | Sequences,
-    method: VariationalLaplace | Training | None = None,
+    method: VariationalLaplace | Regression | Training | None = None,
     *,
     start: Start | None = None,
 ) -> Fit | TrainedNetwork | SequenceFit:
@@ -51,7 +55,8 @@ def fit(
     recording : holds the model's regions and inputs by name, others may be there too. Several are sessions of one subject: they share all of
         the model's parameters, and each has its own noise and confounds. They may differ in length, inputs, delays and echo time; all are
         scaled by one factor, the smallest that any of them asks for
-    method : how; variational Laplace with exact derivatives unless given. A network is fitted by `GradientTraining`
+    method : how; variational Laplace with exact derivatives unless given. A network is fitted by `GradientTraining`,
+        a regression DCM by `Regression` (its default)
     start : begin at this distribution's (or fit's) mean instead of the prior mean; parameters are matched by name, so that a liquid model
         can start from a bilinear one's fit. Or {parameter: value} (for connections of A and C also
         {(source, target): value}), and the prior mean for the others
@@ -63,6 +68,8 @@ def fit(
     the model has not. A fit that did not converge is returned with the reason as its `status`.
     """
     began = time.perf_counter()
+    if hasattr(type(model), "regression"):
+        return _regressed(model, _recordings(recording), method, start)
     method = method or VariationalLaplace()
     if not isinstance(method, VariationalLaplace):
         return _trained(model, recording if isinstance(recording, Sequences) else _recordings(recording), method, start)
@@ -92,6 +99,14 @@ def fit(
         model, _sessions(d, recordings, best), posterior, best.free_energy, best.status, best.history, best.gradient_norm,
         time.perf_counter() - began, seed, starts, approximation,
     )  # fmt: skip
+
+
+def _regressed(model: Any, recordings: list[Recording], method: Any, start: Start | None) -> Fit:
+    if not isinstance(method, Regression | None):
+        raise InputError(f"A {type(model).__name__} is fitted by Regression(), its default, got {method!r}: leave the method out.")
+    if start is not None:
+        raise InputError("A regression has no starting point: leave out fit(start=).")
+    return fit_regression(model, recordings, method or Regression())
 
 
 def _trained(model: Any, data: list[Recording] | Sequences, method: Any, start: Start | None) -> TrainedNetwork | SequenceFit:

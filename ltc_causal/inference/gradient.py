@@ -8,7 +8,10 @@ counted from the network's start in steps of its own,
 2 / (n T) times the negative log posterior of a noise that is the same share of every region's signal, under theta ~ N(0, 1): what the data do not
 inform stays at the start. Steps are those of Adam (Kingma & Ba 2015), each start with a gradient, a clip and a learning rate of its own.
 
-Lives here: `GradientTraining`, its state and loop. Does not live here: the objective (`training_problem`), the file (`training_file`), networks.
+On sequences (`core.sequences`) the same steps go down the mean loss of a batch, and a start is looked at on what is held out now and then.
+
+Lives here: `GradientTraining`, its state and loop. Does not live here: the objectives (`training_problem`, `sequence_problem`), the file
+(`training_file`), networks.
 This file imports torch.
 """
 
@@ -16,19 +19,23 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 
 from ltc_causal.core.data import Recording
+from ltc_causal.core.sequences import SequenceFit, Sequences
 from ltc_causal.core.trained import Ensemble, TrainedNetwork, TrainingHistory, TrainingStatus
 from ltc_causal.errors import InputError, positive
 from ltc_causal.inference import training_file
+from ltc_causal.inference.sequence_problem import SequenceProblem, learning_rates
 from ltc_causal.inference.training_problem import Problem
 
 Array = NDArray[np.float64]
+AnyProblem: TypeAlias = Problem | SequenceProblem
 
 MOMENTUM, SECOND_MOMENT, TINY = 0.9, 0.99, 1e-8  # of Adam; the second moment's memory is short since the steps are few
 LAST_RATE = 0.05  # share of the learning rate that is left at the last step, along half a cosine
@@ -38,14 +45,17 @@ MOST_FAILURES = 8  # courses out of bounds in a row, each of which halves a star
 
 @dataclass(frozen=True, eq=False)
 class GradientTraining:
-    """How a network is trained; `lc.fit(network, recording, lc.GradientTraining(...))`.
+    """How a network is trained; `lc.fit(network, recording, lc.GradientTraining(...))`, or on `Sequences`.
 
     steps : the most of them
-    learning_rate : of the first step, in the network's own steps (see `LiquidNetwork`); falls along half a cosine
-    restarts : starts, side by side; the first is the network's own, the others are drawn about it
+    learning_rate : of the first step, in the network's own steps (see `LiquidNetwork`); falls along half a cosine. Of several, each start is
+        trained with each, and the best by the held-out part comes first
+    restarts : starts, side by side; the first is the network's own, the others are drawn about it (on sequences, with the seeds that follow)
     patience : steps without improvement after which a start is over
     validation : share of each recording, at its end, that is held out: the best step by it is kept. 0 trains on everything. What the network
-        was started from should not have seen that part either, or the start itself looks best
+        was started from should not have seen that part either, or the start itself looks best. Of `Sequences`, the share of the last ones, or
+        the held-out ones themselves
+    batch : sequences a step; None for all. Recordings are always taken whole
     clip : largest norm of a start's gradient
     points : how many the posterior has besides the ends of the starts, for bands and draws (see `Problem.points`); 0 for none
     seed : of the restarts
@@ -55,10 +65,11 @@ class GradientTraining:
     """
 
     steps: int = 500
-    learning_rate: float = 0.03
+    learning_rate: float | Sequence[float] = 0.03
     restarts: int = 4
     patience: int = 100
-    validation: float = 0.2
+    validation: float | Sequences = 0.2
+    batch: int | None = None
     clip: float = 1.0
     points: int = 100
     seed: int = 0
@@ -74,30 +85,46 @@ class GradientTraining:
         for name in ("points", "seed"):
             if not isinstance(getattr(self, name), int) or getattr(self, name) < 0:
                 raise InputError(f"GradientTraining {name} must be a whole number of at least 0, got {getattr(self, name)!r}.")
-        positive("GradientTraining learning_rate", self.learning_rate, "steps of a parameter")
+        if self.batch is not None and (not isinstance(self.batch, int) or self.batch < 1):
+            raise InputError(
+                f"GradientTraining batch must be a whole number of sequences of at least 1, or None for all, got {self.batch!r}."
+            )
+        for rate in self.learning_rate if isinstance(self.learning_rate, list | tuple) else [self.learning_rate]:
+            positive("GradientTraining learning_rate", rate, "steps of a parameter")  # pyright: ignore[reportArgumentType]
         positive("GradientTraining clip", self.clip, "gradient norm")
-        if not 0 <= self.validation <= 0.5:
+        if not isinstance(self.validation, Sequences) and not 0 <= self.validation <= 0.5:
             raise InputError(f"GradientTraining validation is the share of the run held out, from 0 to 0.5, got {self.validation!r}.")
 
-    def train(self, model: Any, recordings: Sequence[Recording]) -> TrainedNetwork:
-        """Train a network on one recording, or several sessions of one subject; `fit` calls it.
+    def train(self, model: Any, data: Sequence[Recording] | Sequences) -> TrainedNetwork | SequenceFit:
+        """Train a network on one recording, on several sessions of one subject, or on sequences; `fit` calls it.
 
-        Raises `InputError` for a model that cannot be trained, recordings that do not hold its regions and inputs, a held-out part too short for
-        its confounds, and a checkpoint of another training.
+        Raises `InputError` for a model that cannot be trained, data that do not fit it, a held-out part too short for its confounds, and a
+        checkpoint of another training.
         """
+        began = time.perf_counter()
+        if isinstance(data, Sequences):
+            sequences = SequenceProblem.of(model, data, self.validation, self.batch, self.patience, self.seed)
+            return _sequence_fit(sequences, self, run(sequences, self), began)
+        if isinstance(self.validation, Sequences):
+            raise InputError("Recordings are held out by their share: give GradientTraining(validation=) a number from 0 to 0.5.")
         if not callable(getattr(model, "signal", None)) or not callable(getattr(model, "starts", None)):
             raise InputError(
                 f"GradientTraining needs a network such as LiquidNetwork, got {type(model).__name__}: fit it with VariationalLaplace."
             )
-        began = time.perf_counter()
-        problem = Problem.of(model, recordings, self.validation)
+        problem = Problem.of(model, data, self.validation)
         state = run(problem, self)
         return _result(problem, self, state, time.perf_counter() - began)
 
-    def identity(self, problem: Problem) -> dict[str, Any]:
+    def rates(self) -> Array:
+        """The learning rate of each start; those of one rate stand together."""
+        return np.repeat(learning_rates(self.learning_rate), self.restarts)
+
+    def identity(self, problem: AnyProblem) -> dict[str, Any]:
         """What a checkpoint must agree in to be gone on from."""
         aside = ("checkpoint", "save_every", "progress", "points")
         settings = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in aside}
+        if isinstance(self.validation, Sequences):
+            settings["validation"] = "given"  # the data's digest knows them
         return {**settings, "network": problem.model.identity, "data": problem.identity}
 
 
@@ -139,7 +166,7 @@ class State:
         return len(self.history)
 
 
-def run(problem: Problem, method: GradientTraining) -> State:
+def run(problem: AnyProblem, method: GradientTraining) -> State:
     """From the beginning or the checkpoint to the last step."""
     state, last = _begin(problem, method), method.steps
     while state.step < last and not state.over.all():
@@ -151,31 +178,40 @@ def run(problem: Problem, method: GradientTraining) -> State:
     return state
 
 
-def _begin(problem: Problem, method: GradientTraining) -> State:
+def _begin(problem: AnyProblem, method: GradientTraining) -> State:
     if method.checkpoint and Path(method.checkpoint).exists():
         return State(**training_file.read(method.checkpoint, method.identity(problem), [f.name for f in fields(State)]))
-    return State.begin(problem.model.starts(method.restarts, method.seed))
+    starts = problem.model.starts(method.restarts, method.seed)
+    return State.begin(np.tile(starts, (len(method.rates()) // method.restarts, 1)))
 
 
-def step(problem: Problem, method: GradientTraining, state: State) -> State:
+def step(problem: AnyProblem, method: GradientTraining, state: State) -> State:
     """Look at every start where it is, keep it if it is its best, and move it."""
-    training, validation, gradient, stable = _look(problem, state.theta)
-    state = _kept(state, method, np.where(np.isnan(validation), training, validation), stable)
+    training, validation, gradient, stable = _look(problem, state)
+    state = _kept(state, method, validation if problem.holds_out else training, stable)
     norm = np.linalg.norm(gradient, axis=1)
-    rate = method.learning_rate * (LAST_RATE + (1 - LAST_RATE) * (1 + np.cos(np.pi * state.step / method.steps)) / 2) * state.factor
+    rate = method.rates() * (LAST_RATE + (1 - LAST_RATE) * (1 + np.cos(np.pi * state.step / method.steps)) / 2) * state.factor
     gradient = gradient * np.minimum(1.0, method.clip / np.maximum(norm, TINY))[:, None]
     moves = stable & (state.over == 0)
     row = np.where(moves, [training, validation, norm, rate], np.nan)
     return replace(_moved(state, gradient, rate, stable, moves), history=np.concatenate([state.history, row[None]]))
 
 
-def _look(problem: Problem, theta: Array) -> tuple[Array, Array, Array, NDArray[np.bool_]]:
-    """Shares not explained, trained on and held out; the objective's gradient; and which starts are within bounds."""
-    at = torch.tensor(theta, requires_grad=True)
-    objective, training, validation, stable = problem.objective(at)
+def _look(problem: AnyProblem, state: State) -> tuple[Array, Array, Array, NDArray[np.bool_]]:
+    """Losses trained on and held out (shares not explained), the objective's gradient, and which starts are within bounds.
+
+    What is over is not looked at: not a number.
+    """
+    going = state.over == 0
+    at = torch.tensor(state.theta[going], requires_grad=True)
+    objective, training, validation, stable = problem.objective(at, state.step)
     (gradient,) = torch.autograd.grad(objective.sum(), at)
     within = stable.numpy() & np.isfinite(gradient.numpy()).all(axis=1) & np.isfinite(objective.detach().numpy())
-    return training.numpy(), validation.numpy(), np.where(within[:, None], gradient.numpy(), 0.0), within
+    losses = np.full((2, len(going)), np.nan)
+    losses[:, going] = training.numpy(), validation.numpy()
+    slopes, found = np.zeros_like(state.theta), np.zeros(len(going), dtype=bool)
+    slopes[going], found[going] = np.where(within[:, None], gradient.numpy(), 0.0), within
+    return losses[0], losses[1], slopes, found
 
 
 def _kept(state: State, method: GradientTraining, score: Array, stable: NDArray[np.bool_]) -> State:
@@ -228,6 +264,22 @@ def _result(problem: Problem, method: GradientTraining, state: State, seconds: f
     return TrainedNetwork(
         problem.model, problem.sessions(members[0]), ensemble, _status(state), history, validation, seconds, method.seed
     )  # fmt: skip
+
+
+def _sequence_fit(problem: SequenceProblem, method: GradientTraining, state: State, began: float) -> SequenceFit:
+    order = np.argsort(state.best_score, kind="stable")
+    seeds = [problem.model.network.settings["seed"], *range(method.seed + 1, method.seed + method.restarts)]
+    starts = pd.DataFrame(
+        {
+            "seed": np.resize(seeds, len(order)),
+            "learning_rate": method.rates(),
+            "loss": state.best_score,
+            "step": state.best_step.astype(int),
+        }
+    )
+    networks = tuple(problem.model.at(state.best[k] if np.isfinite(state.best_score[k]) else state.theta[k]) for k in order)
+    history = TrainingHistory(*state.history.transpose(1, 0, 2))
+    return SequenceFit(networks, starts.iloc[order].reset_index(drop=True), _status(state), history, time.perf_counter() - began)
 
 
 def _status(state: State) -> TrainingStatus:

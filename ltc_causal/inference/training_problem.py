@@ -108,8 +108,11 @@ class Problem:
         squares = sum((part.residuals(signal) ** 2).sum(1) for part, signal in zip(parts, signals, strict=True))
         return (torch.as_tensor(squares) / (self._count(parts) * self.size)).mean(1)
 
-    def objective(self, theta: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """J of `gradient`'s first lines, the shares not explained of the two parts, and which starts are stable; each of shape (r,)."""
+    def objective(self, theta: Tensor, step: int = 0) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """J of `gradient`'s first lines, the shares not explained of the two parts, and which starts are stable; each of shape (r,).
+
+        step : does not matter, every step sees everything
+        """
         signals, stable = zip(*(self.model.signal(theta, one) for one in self.features), strict=True)
         training = self._share(signals, self.training)
         objective = torch.log(training) + (theta**2).sum(1) / (len(self.size) * self._count(self.training))

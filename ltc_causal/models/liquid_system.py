@@ -6,7 +6,7 @@ Lives here: `LiquidSystem`, a `core.model.DynamicalSystem`. Does not live here: 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,6 +90,16 @@ class LiquidSystem:
         np.add.at(leak, i, open_)
         object.__setattr__(self, "_last", (u, (gate, drive, leak)))
         return gate, drive, leak
+
+    def with_scaled(self, source: int, target: int | None, factor: float) -> "LiquidSystem":
+        """The same with the weights of the synapses between two units (or of all out of one) multiplied; the bias stays."""
+        wiring, weight = self.wiring, self.values["weight"].copy()
+        weight[(wiring.source == source) & (wiring.target != source if target is None else wiring.target == target)] *= factor
+        return replace(self, values={**self.values, "weight": weight})
+
+    def own_units(self, region: int) -> tuple[int, ...]:
+        """The region alone: hidden units are shared."""
+        return (region,)
 
     def observation_flow(self, h: Array, x: Array) -> Array:
         """dh/dt in 1/s, of h's shape, from the regions' activity."""

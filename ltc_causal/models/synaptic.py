@@ -160,6 +160,16 @@ class SynapticNetwork:
         """NaN, shape (region, draw): there is no signal, read the neuronal states instead."""
         return np.full(h.shape[1:], np.nan)
 
+    def with_scaled(self, source: int, target: int | None, factor: float) -> "SynapticNetwork":
+        """The same with the weights of the synapses between two regions (or of all out of one) multiplied; its rest may move."""
+        weight = self.weight.copy()
+        weight[:, [i for i in range(len(self.regions)) if i != source] if target is None else target, source] *= factor
+        return replace(self, weight=weight)
+
+    def own_units(self, region: int) -> tuple[int, ...]:
+        """The region alone."""
+        return (region,)
+
     # --- equilibria -----------------------------------------------------------------------------------------------------------------
 
     def equilibrium(self, inputs: Point = None, start: Point = None) -> Equilibrium:

@@ -3,12 +3,13 @@
 Lives here: `DCMSystem`, a `core.model.DynamicalSystem`. Does not live here: stepping (`numerics`), the intervened system (`causal`).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ltc_causal.errors import InputError
 from ltc_causal.models import haemodynamics, neuronal
 
 Array = NDArray[np.float64]
@@ -113,6 +114,27 @@ class DCMSystem:
         drive = np.einsum("ikd,k->id", self.C, values) / neuronal.INPUT_SCALE
         object.__setattr__(self, "_last", (u, (w, own, drive)))
         return w, own, drive
+
+    def with_scaled(self, source: int, target: int | None, factor: float) -> "DCMSystem":
+        """The same with A, B and D of a connection (or of all out of a region) multiplied; of a two-state model K, which stays positive."""
+        rows = [i for i in range(len(self.regions)) if i != source] if target is None else [target]
+        A, B, D = self.A.copy(), self.B.copy(), None if self.D is None else self.D.copy()
+        if self.two_state:
+            if factor < 0:
+                raise InputError(
+                    f"A two-state model's connections are positive, so their strength cannot be scaled by {factor:g}: use tonic=False."
+                )
+            A[rows, source] += np.log(factor) if factor else -np.inf
+        else:
+            A[rows, source] *= factor
+            B[:, rows, source] *= factor
+            if D is not None:
+                D[:, rows, source] *= factor
+        return replace(self, A=A, B=B, D=D)
+
+    def own_units(self, region: int) -> tuple[int, ...]:
+        """The region, and in a two-state model its inhibitory population."""
+        return (region, region + len(self.regions)) if self.two_state else (region,)
 
     def observation_flow(self, h: Array, x: Array) -> Array:
         """dh/dt in 1/s, of h's shape."""

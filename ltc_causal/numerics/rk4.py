@@ -23,15 +23,23 @@ def runge_kutta(flow: Callable[[Array], Array], y: Array, duration: float, max_s
     A draw in which a state becomes larger than `largest` in absolute value, or is not finite, is frozen at NaN; the others go on.
     Fourth order (Kutta 1901): the error falls with the fourth power of the step.
     """
+    return runge_kutta_in_time(lambda _, y: flow(y), y, 0.0, duration, max_step, largest)
+
+
+def runge_kutta_in_time(
+    flow: Callable[[float, Array], Array], y: Array, start: float, duration: float, max_step: float, largest: float = LARGEST_STATE
+) -> Array:
+    """The same for y' = flow(t, y), from the time `start` on."""
     n_step = max(1, int(np.ceil(duration / max_step * (1 - 1e-12))))
     h = duration / n_step
     # Overflow is expected in draws that explode, and is dealt with by freezing them.
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        for _ in range(n_step):
-            k1 = flow(y)
-            k2 = flow(y + (h / 2) * k1)
-            k3 = flow(y + (h / 2) * k2)
-            k4 = flow(y + h * k3)
+        for number in range(n_step):
+            t = start + number * h
+            k1 = flow(t, y)
+            k2 = flow(t + h / 2, y + (h / 2) * k1)
+            k3 = flow(t + h / 2, y + (h / 2) * k2)
+            k4 = flow(t + h, y + h * k3)
             y = y + (h / 6) * (k1 + 2 * (k2 + k3) + k4)
             if not np.abs(y).max() <= largest:  # true for NaN as well
                 y = _freeze_exploded(y, largest)

@@ -42,7 +42,7 @@ class Comparison:
     model, reduced : activity, shape (segment, region); NaN once the model has left its bounds, infinite once the reduced one has
     flow, residual : F_model and r, shape (segment, region)
     inputs : in force, shape (segment, input)
-    bound : on ||x_reduced - x_model|| over the regions, shape (segment,); NaN where none was asked for
+    bound : on ||x_reduced - x_model|| over the regions, shape (segment,)
     """
 
     bins: Array
@@ -66,23 +66,20 @@ def jacobian(system: DynamicalSystem, x: Array, u: Array) -> Array:
     return (rate[:, :n] - rate[:, n:]) / 2
 
 
-def run_together(
-    model: Sequence[Segment], reduced: Sequence[Segment], start: Array, udt: float, gates: bool, bounded: bool = True
-) -> Comparison:
+def run_together(model: Sequence[Segment], reduced: Sequence[Segment], start: Array, udt: float, gates: bool) -> Comparison:
     """Run a model and its reduction through the same segments (those of the reduction with its own system), from the same start.
 
     start : the model's units, shape (unit,), the regions first
     udt : seconds a bin
     gates : whether the reduced flow is other than linear in the state
-    bounded : whether the bound is computed too
     """
     n, U, rows = len(reduced[0].system.regions), len(start), []
-    metrics = _metrics(reduced, n) if bounded else []
+    metrics, step = _metrics(reduced, n), None
     y = np.concatenate([start, start[:n], np.zeros(len(metrics))])[:, None]
     for one, other in zip(model, reduced, strict=True):
         for region, activity in one.held.items():
             y[[region, U + region]] = activity
-        step = _Joint(one, other, U, n, metrics, gates)
+        step = _Joint(one, other, U, n, metrics, gates, step)
         rows.append((one.start, *step.look(y)))
         # Overflow is a course that explodes; it is frozen there.
         with np.errstate(over="ignore", invalid="ignore"):
@@ -131,15 +128,21 @@ def _free(segment: Segment, n: int) -> NDArray[np.int64]:
 class _Joint:
     """The flow of [model's units, reduced regions, a bound for each metric] during one segment."""
 
-    def __init__(self, model: Segment, reduced: Segment, units: int, n: int, metrics: Sequence[Metric], gates: bool):
+    def __init__(
+        self, model: Segment, reduced: Segment, units: int, n: int, metrics: Sequence[Metric], gates: bool, before: "_Joint | None" = None
+    ):
         self.model, self.reduced = model, reduced
         self.U, self.n, self.free = units, n, _free(model, n)
         self.metrics = [one if len(one.W) == len(self.free) else Metric.of(np.eye(len(self.free))) for one in metrics]
-        self.growth = None if gates or not metrics else self._growth(np.zeros(n))
+        self.W = np.array([metric.W for metric in self.metrics])
+        if before is not None and reduced.system is before.reduced.system and np.array_equal(reduced.inputs, before.reduced.inputs):
+            self.growth = before.growth  # an eigenvalue problem for each metric, which many segments share
+        else:
+            self.growth = None if gates else self._growth(np.zeros(n))
 
-    def _growth(self, x: Array) -> list[float]:
+    def _growth(self, x: Array) -> Array:
         J = jacobian(self.reduced.system, x, self.reduced.inputs)[np.ix_(self.free, self.free)]
-        return [metric.growth(J) for metric in self.metrics]
+        return np.array([metric.growth(J) for metric in self.metrics])
 
     def flows(self, x: Array, z: Array) -> tuple[Array, Array, Array]:
         """The model's flow at its state, and the reduced one's there and at its own."""
@@ -159,11 +162,9 @@ class _Joint:
         rate[: self.U, 0] = F
         if np.abs(z).max() <= LARGEST_STATE:
             rate[self.U : self.U + self.n, 0] = own
-            if self.metrics:
-                growth = self._growth((x[: self.n] + z) / 2) if self.growth is None else self.growth
-                r = (F[: self.n] - there)[self.free]
-                grown = [mu * one + np.linalg.norm(metric.W @ r) for mu, one, metric in zip(growth, b, self.metrics, strict=True)]
-                rate[self.U + self.n :, 0] = np.where(b < LOST, grown, 0.0)
+            growth = self._growth((x[: self.n] + z) / 2) if self.growth is None else self.growth
+            size = np.sqrt((np.abs(self.W @ (F[: self.n] - there)[self.free]) ** 2).sum(axis=1))
+            rate[self.U + self.n :, 0] = np.where(b < LOST, growth * b + size, 0.0)
         return rate
 
     def look(self, y: Array) -> tuple[Array, ...]:
@@ -176,7 +177,7 @@ class _Joint:
         regions = slice(self.n)
         reduced = np.full(self.n, np.inf) if lost else z.copy()
         return (
-            x[regions].copy(), reduced, F[regions], F[regions] - there, inputs_in_force(self.model), np.asarray(min(limits, default=np.nan)),
+            x[regions].copy(), reduced, F[regions], F[regions] - there, inputs_in_force(self.model), np.asarray(min(limits)),
         )  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from ltc_causal.models.intervened import checked_interventions, under, window_ed
 from ltc_causal.models.simulate import Segment, segments
 from ltc_causal.models.true_flow import MAX_STEP
 from ltc_causal.reduction.bound import Comparison, run_together
+from ltc_causal.reduction.courses import courses
 from ltc_causal.reduction.expansion import Expansion
 from ltc_causal.reduction.source import Source, read_source
 
@@ -75,7 +76,7 @@ def judge(
     """
     n_bin, dt = source.course_inputs.values.shape[0], source.course_inputs.dt
     do = checked_interventions(do, source.regions, source.inputs, n_bin, dt)
-    run = _run(source, expansion, do, 1, bounded=True)
+    run = _run(source, expansion, do)
     rho, by_region = _ratio(run.residual, run.flow), _ratios(run.residual, run.flow)
     error = run.reduced - run.model
     trajectory, by_region_course = _ratio(error, run.model - source.rest), _ratios(error, run.model - source.rest)
@@ -98,16 +99,16 @@ def usual_interventions(source: Source) -> list[Intervention]:
     return [*held, *cuts, *off]
 
 
-def _run(source: Source, expansion: Expansion, do: Sequence[Intervention], stride: int, bounded: bool = False) -> Comparison:
-    """Model and reduction together, seen at least every `stride` bins."""
+def _run(source: Source, expansion: Expansion, do: Sequence[Intervention]) -> Comparison:
+    """Model and reduction together, seen every bin, with the bound."""
     inputs = source.course_inputs
-    reads = np.arange(0, len(inputs.values), stride)
+    reads = np.arange(len(inputs.values))
     edges = window_edges(do, inputs.dt)
 
     def course(system: DynamicalSystem) -> list[Segment]:
         return [under(one, do, source.removed_means, inputs.dt) for one in segments(system, inputs, reads, edges)]
 
-    return run_together(course(source.system), course(expansion), source.start, inputs.dt, expansion.gates, bounded)
+    return run_together(course(source.system), course(expansion), source.start, inputs.dt, expansion.gates)
 
 
 def _effects(source: Source, expansion: Expansion, tried: Sequence[Sequence[Intervention]]) -> dict[str, float]:
@@ -117,19 +118,18 @@ def _effects(source: Source, expansion: Expansion, tried: Sequence[Sequence[Inte
     inputs = source.course_inputs
     fastest = np.abs(np.linalg.eigvals(expansion.coupling.A)).max()
     stride = max(1, int(min(MAX_STEP, STABLE_STEP / max(fastest, 1e-9)) / inputs.dt))
-    usual, errors = _run(source, expansion, (), stride), {}
-    size = np.linalg.norm(usual.model - source.rest)
-    for do in tried:
-        do = checked_interventions(do, source.regions, source.inputs, len(inputs.values), inputs.dt)
-        run = _run(source, expansion, do, stride)
+    checked = [checked_interventions(do, source.regions, source.inputs, len(inputs.values), inputs.dt) for do in tried]
+    runs = [(), *checked]
+    model = courses(source.system, source.start, inputs, runs, source.removed_means, stride)
+    reduced = courses(expansion, source.rest, inputs, runs, source.removed_means, stride)
+    size, errors = np.linalg.norm(model[:, :, 0] - source.rest), {}
+    for column, do in enumerate(checked, 1):
         free = [i for i, region in enumerate(source.regions) if region not in {one.region for one in do if isinstance(one, Clamp)}]
-        same = np.isin(run.bins, usual.bins), np.isin(usual.bins, run.bins)
-        effect = (run.model[same[0]] - usual.model[same[1]])[:, free]
+        effect, found = ((course[:, free, column] - course[:, free, 0]) for course in (model, reduced))
         if not np.linalg.norm(effect) >= NO_EFFECT * size:  # none, or a model that leaves its bounds
             continue
-        reduced, before = run.reduced[same[0]], usual.reduced[same[1]]
-        lost = np.isinf(reduced).any() or np.isinf(before).any()
-        errors["; ".join(map(str, do))] = np.inf if lost else _ratio((reduced - before)[:, free] - effect, effect)
+        lost = np.isnan(reduced[:, :, [0, column]]).any()
+        errors["; ".join(map(str, do))] = np.inf if lost else _ratio(found - effect, effect)
     return errors
 
 

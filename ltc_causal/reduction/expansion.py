@@ -4,7 +4,7 @@ Lives here: `Expansion`, `Terms`. Does not live here: where coefficients come fr
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from ltc_causal.core.coupling import Coupling, edge_name, entry_names
 
 Array = NDArray[np.float64]
+
+ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,6 +122,13 @@ class Terms:
                 column = first[matrix] + index[-1] + (index[0] * n if len(index) == 3 else 0)
                 named.append(((index[-2], column), edge_name(matrix, **entry_names(blank, matrix, index))))
         return named
+
+    def with_gating(self, D: Array) -> "Terms":
+        """The same and the gating coefficients of D, shape (region, region, region), that are not zero beside the largest."""
+        n = len(self.regions)
+        mask, gates = self.mask.copy(), np.abs(D) > ROUNDING * np.abs(D).max()
+        mask[:, -n * n :] |= gates.transpose(1, 0, 2).reshape(n, -1)
+        return replace(self, mask=mask)
 
     @cached_property
     def _kept(self) -> list[tuple[tuple[int, int], str]]:

@@ -11,23 +11,26 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ltc_causal.core.model import DynamicalSystem
+from ltc_causal.core.coupling import Coupling
+from ltc_causal.core.model import DynamicalSystem, Expandable
 from ltc_causal.errors import InputError, finite_array
-from ltc_causal.reduction.expansion import Terms
+from ltc_causal.reduction.expansion import Expansion, Terms
 from ltc_causal.reduction.linearise import by_differences, certain
 from ltc_causal.reduction.posterior import Estimate, by_draws, checked_draws, parameter_sets
 from ltc_causal.reduction.source import Source
 
 Array = NDArray[np.float64]
 
+WEAKEST = 1e-6  # an anchor below it does not condition the normal equations
+
 
 @dataclass(frozen=True)
 class Projection:
     """min over beta of ||F_i - Phi beta||^2 / N + anchor sum_q s_q (beta_q - beta_Taylor,q)^2 for each region i.
 
-    F is the model's flow at N visited states, Phi = [1, dx, u, u (x) dx] there (and dx (x) dx where the model gates), dx the deviation from
-    rest, beta_Taylor the coefficients at rest, and s_q the mean square of q's kind of column (1, dx, u, ...). So the units of activity and
-    inputs do not matter, and what hardly varies, a region less than the others, stays near its Taylor coefficient.
+    F is the model's flow at N visited states, Phi = [1, dx, u, u (x) dx] there (and dx (x) dx where the Taylor expansion at rest has a D), dx
+    the deviation from rest, beta_Taylor the coefficients at rest, and s_q the mean square of q's kind of column (1, dx, u, ...). So the units
+    of activity and inputs do not matter, and what hardly varies, a region less than the others, stays near its Taylor coefficient.
 
     anchor : eta; 0 is plain least squares, a large one gives the Taylor coefficients
     jitter : sd by which visited states are moved, in sd of each region's course; none for models of more units than regions, whose other
@@ -66,10 +69,13 @@ class Projection:
         return "rest"
 
     def terms(self, source: Source) -> Terms:
-        """The coefficients that the reduction has."""
+        """The coefficients that the reduction has; of D those that are not zero at rest, so that a model without gating gets none."""
         if source.couples and self.keep_zeros:
-            return Terms.named(source.regions, source.inputs, source.model.edge_names)
-        return Terms.full(source.regions, source.inputs)
+            terms = Terms.named(source.regions, source.inputs, source.model.edge_names)
+        else:
+            terms = Terms.full(source.regions, source.inputs)
+        taylor = _at_rest(source)
+        return terms if taylor is None else terms.with_gating(taylor.D)
 
     def estimate(self, source: Source) -> Estimate:
         """Coefficients at rest, their posterior by draws, compared with the delta method.
@@ -113,7 +119,8 @@ class Projection:
         if not self.anchor:
             return np.zeros((system.n_draw, *terms.mask.shape))
         if theta is None or not source.couples:  # the draws of a fit are then all anchored at its mean, which comes first
-            return np.repeat(terms.coefficients(*by_differences(source, spread[:, 0]))[None], system.n_draw, axis=0)
+            coupling, constant = by_differences(source, spread[:, 0])
+            return np.repeat(terms.coefficients(_at_rest(source) or coupling, constant)[None], system.n_draw, axis=0)
         n = len(source.regions)
         constant = system.flow(system.initial_state()[0], np.zeros(len(source.inputs)))[:n].T
         return np.array([terms.coefficients(source.model.coupling(one), F0) for one, F0 in zip(theta, constant, strict=True)])
@@ -124,16 +131,35 @@ def anchored(F: Array, Phi: Array, mask: NDArray[np.bool_], centre: Array, scale
 
     F : (time, region); Phi : (time, column); mask, centre : (region, column); scale : (column,), the size s_q of the criterion
 
-    Solved as one least-squares problem with the anchor as rows of its own, which keeps the accuracy that normal equations lose; of several
-    minimisers (no anchor, columns that do not vary) the smallest.
+    Each column is counted in its own size, so that the anchor itself keeps the normal equations well conditioned; without one, or with one so
+    weak that it could not, as a least-squares problem with the anchor as rows of its own, and of several minimisers the smallest.
     """
     beta = np.zeros(mask.shape)
+    X, target = Phi / np.sqrt(len(Phi)), F / np.sqrt(len(Phi))
+    if anchor >= WEAKEST:
+        size = np.sqrt(np.where(scale > 0, scale, 1.0))
+        X = X / size
+        H, slope = X.T @ X + anchor * np.eye(len(size)), X.T @ (target - X @ (centre * mask * size).T)
+        for i, kept in enumerate(mask):
+            beta[i, kept] = centre[i, kept] + np.linalg.solve(H[np.ix_(kept, kept)], slope[kept, i]) / size[kept]
+        return beta
     for i, kept in enumerate(mask):
-        X, b0 = Phi[:, kept] / np.sqrt(len(Phi)), centre[i, kept]
-        rows = np.concatenate([X, np.diag(np.sqrt(anchor * scale[kept]))])
-        rest = np.concatenate([F[:, i] / np.sqrt(len(Phi)) - X @ b0, np.zeros(X.shape[1])])
+        b0 = centre[i, kept]
+        rows = np.concatenate([X[:, kept], np.diag(np.sqrt(anchor * scale[kept]))])
+        rest = np.concatenate([target[:, i] - X[:, kept] @ b0, np.zeros(len(b0))])
         beta[i, kept] = b0 + np.linalg.lstsq(rows, rest, rcond=None)[0]
     return beta
+
+
+def _at_rest(source: Source) -> Coupling | None:
+    """The exact Taylor coefficients at rest, None where the source does not give them."""
+    if source.couples:
+        return source.model.coupling(source.posterior.mean)  # pyright: ignore[reportOptionalMemberAccess] - a model comes with a posterior
+    if isinstance(source.system, Expansion):
+        return source.system.coupling
+    if source.hidden or not isinstance(source.system, Expandable):
+        return None
+    return source.system.coupling(dict(zip(source.regions, source.rest.tolist(), strict=True)))
 
 
 def _stable(beta: Array) -> Array:

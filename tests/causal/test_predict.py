@@ -290,7 +290,7 @@ def test_bold_follows_activity_through_the_usual_haemodynamics():
     [
         ([lc.Clamp("photic", 1.0)], r"names an input: to change its course use SetInput\('photic', value\)"),
         ([lc.SetInput("V1", 1.0)], r"names a region: to hold its activity use Clamp\('V1', value\)"),
-        ([lc.Cut("photic", "V1")], r"to silence it use SetInput\('photic', 0\)"),
+        ([lc.Cut("photic", "V1")], r"to silence or change it use SetInput\('photic', value\)"),
         ([lc.Clamp("V6", 1.0)], "Unknown region 'V6' in Clamp"),
         ([lc.SetInput("fotic", 1.0)], "Unknown input 'fotic' in SetInput: did you mean 'photic'"),
         ([lc.Cut("V1", "V6")], "Unknown region 'V6' in Cut"),
@@ -302,7 +302,7 @@ def test_bold_follows_activity_through_the_usual_haemodynamics():
         ([lc.Cut("V1", "V5"), lc.Cut("V1", "V5", 20, 30)], "set the same thing"),
         ([lc.Clamp("V1", 0.0, start=120.0)], "starts after the run's end at 120 s"),
         (lc.Clamp("V1", 0.0), r"write do=\[Clamp\(...\)\]"),
-        (FIT.recording, "must be a list of SetInput, Clamp and Cut, got Recording"),
+        (FIT.recording, r"must be a list of interventions \(SetInput, .*\), got Recording"),
         (["V1"], "BOLD itself cannot be set"),
     ],
 )  # fmt: skip
@@ -318,7 +318,7 @@ def test_bad_settings_are_said(settings):
 
 
 def test_what_has_no_course_is_refused():
-    with pytest.raises(lc.InputError, match="needs a fit or a trained network, got Coupling"):
+    with pytest.raises(lc.InputError, match="needs a fit, a trained network or a system with its inputs, got Coupling"):
         lc.predict(FIT.coupling)
 
 

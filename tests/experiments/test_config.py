@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import ltc_causal as lc
+from ltc_causal.core.intervention import Drive, Lesion, Pulse, Scale, SetParameter
 from ltc_causal.experiments.config import Config, Question, read_config, write_config
+from ltc_causal.experiments.study import check_questions
 
 STUDY = Path(__file__).resolve().parents[2] / "case_studies" / "attention" / "config.toml"
 
@@ -85,6 +87,47 @@ def test_interventions_become_values(tmp_path):
     config = read(tmp_path, made.CONFIG.replace('{ kind = "cut", source = "V1", target = "V5" }', f"{clamp}, {set_input}"))
     clamp, set_input = config.interventions[0].interventions()
     assert vars(clamp) == vars(lc.Clamp("V5", 0.1, start=3.0)) and vars(set_input) == vars(lc.SetInput("attention", 0.5, stop=9.0))
+
+
+KINDS = {
+    'kind = "cut", source = "V1", target = "V5", tonic = true': lc.Cut("V1", "V5", tonic=True),
+    'kind = "scale", source = "V5", target = "V1", factor = -0.5, stop = 9': Scale("V5", "V1", -0.5, stop=9.0),
+    'kind = "lesion", region = "V5", start = 2': Lesion("V5", start=2.0),
+    'kind = "drive", region = "V1", value = 0.2, start = 3, stop = 4': Drive("V1", 0.2, 3.0, 4.0),
+    'kind = "pulse", region = "V1", to = 0.4, at = 7': Pulse("V1", to=0.4, at=7.0),
+    'kind = "set_parameter", parameter = "A[V1->V5]", value = 0.1': SetParameter("A[V1->V5]", 0.1),
+}
+
+
+@pytest.mark.parametrize("text", list(KINDS))
+def test_every_kind_becomes_its_intervention_and_is_written_back(tmp_path, text):
+    config = read(tmp_path, made.CONFIG.replace('kind = "cut", source = "V1", target = "V5"', text))
+    (found,) = config.interventions[0].interventions()
+    assert type(found) is type(KINDS[text]) and vars(found) == vars(KINDS[text])
+    write_config(config, tmp_path / "again.toml")
+    assert read_config(tmp_path / "again.toml") == config
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('kind = "pulse", region = "V1"', r"Pulse\('V1'\) needs by= .* or to="),
+        ('kind = "lesion", region = "V6"', r"Unknown region 'V6' in interventions\[0\]"),
+        ('kind = "drive", region = "V1"', r"the key interventions\[0\].do\[0\].value is missing"),
+        ('kind = "scale", source = "V1", target = "V5"', r"the key interventions\[0\].do\[0\].factor is missing"),
+        ('kind = "pulse", region = "V1", by = 1, start = 3', r"the key 'start' is not known"),
+    ],
+)
+def test_slips_in_other_kinds_are_named(tmp_path, text, said):
+    with pytest.raises(lc.InputError, match=said):
+        read(tmp_path, made.CONFIG.replace('kind = "cut", source = "V1", target = "V5"', text))
+
+
+def test_an_unknown_parameter_is_said_before_anything_is_fitted(tmp_path):
+    text = 'kind = "set_parameter", parameter = "A[V1->V6]", value = 0.1'
+    config = read(tmp_path, made.CONFIG.replace('kind = "cut", source = "V1", target = "V5"', text))
+    with pytest.raises(lc.InputError, match=r"Unknown parameter 'A\[V1->V6\]' in SetParameter: did you mean"):
+        check_questions(config, made.recording())
 
 
 @given(
