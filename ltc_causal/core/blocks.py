@@ -66,7 +66,7 @@ class Blocks:
         """The variances, shape (n,)."""
         return self._diagonal
 
-    def __getitem__(self, index: tuple[Any, Any]) -> Array:
+    def __getitem__(self, index: Any) -> Array:
         """The dense part `[np.ix_(rows, columns)]`."""
         rows, columns = (np.ravel(part) for part in index)
         if len(rows) == 1 and np.array_equal(rows, columns):  # what a graph asks of every edge

@@ -98,13 +98,16 @@ class RegressionModel(Protocol):
     """What the inversion by regression asks of a model."""
 
     @property
-    def regions(self) -> Any: ...
+    def regions(self) -> Any:  # noqa: D102 - as everywhere
+        ...
 
     @property
-    def prior(self) -> Gaussian: ...
+    def prior(self) -> Gaussian:  # noqa: D102
+        ...
 
     @property
-    def edge_names(self) -> tuple[str, ...]: ...
+    def edge_names(self) -> tuple[str, ...]:  # noqa: D102
+        ...
 
     @property
     def driving_scale(self) -> float:

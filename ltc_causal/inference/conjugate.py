@@ -12,8 +12,8 @@ Lives here: `ridge`. Does not live here: sparsity (`sparse`), the model, the Fit
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
@@ -96,9 +96,9 @@ def covariance(problem: RegressionProblem, region: int, solution: RegionSolution
     return cho_solve(cho_factor(G), np.eye(len(z))[:, place])[place]
 
 
-def _solve_group(problem: RegressionProblem, sums: Gram, regions: Sequence[int], active: NDArray[np.bool_]) -> list[RegionSolution]:
+def _solve_group(problem: RegressionProblem, sums: Gram, regions: list[int], active: NDArray[np.bool_]) -> list[RegionSolution]:
     """Regions that share their rows and columns."""
-    columns = np.flatnonzero(active)
+    columns: Any = np.flatnonzero(active)  # what np.ix_ takes, and pyright thinks it does not
     L = problem.prior_precision[np.ix_(regions, columns)]
     m0 = problem.prior_mean[np.ix_(regions, columns)]
     W, v, shear = sums.W[np.ix_(columns, columns)], sums.v[np.ix_(regions, columns)], sums.shear[columns]

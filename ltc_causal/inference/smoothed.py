@@ -16,7 +16,7 @@ Lives here: `smoothed`. Does not live here: the regressions themselves (`conjuga
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,7 +89,7 @@ def _frame(problem: SmoothedProblem) -> Frame:
     n = len(problem.signal)
     w, slope = basis.window(n, problem.dt)
     columns = np.concatenate([problem.confounds, basis.responses(problem.driven, problem.dt)], axis=1)
-    solve = np.linalg.pinv(columns, rcond=1e-8)
+    solve = np.linalg.pinv(columns, rcond=1e-8).astype(float)
     return Frame(problem, w, slope, columns, solve, np.fft.rfft(problem.driven * w, axis=0))
 
 
@@ -103,7 +103,7 @@ def _estimate(frame: Frame, y: Array) -> Smoothed:
     _, target = basis.rate_of_change(y - confounds, frame.w, frame.slope, problem.dt)
     S = np.fft.rfft((explained - confounds) * frame.w, axis=0)
     X = np.concatenate([S, frame.driven], axis=1)
-    n, m = problem.n_region, problem.driven.shape[1]
+    n = problem.n_region
     A, spread = np.diag(np.full(n, problem.self_mean)), SPREAD
     found: Smoothed | None = None
     for _ in range(ROUNDS):
@@ -122,7 +122,7 @@ def _weights(frame: Frame, A: Array, noise: Array) -> Array:
     return np.sqrt((rate**2 * noise + A**2 @ noise) * (frame.w**2).sum())
 
 
-def _problems(frame: Frame, X: NDArray, target: NDArray, scale: Array, spread: tuple[float, float]) -> Callable[[int], RegressionProblem]:
+def _problems(frame: Frame, X: Any, target: Any, scale: Array, spread: tuple[float, float]) -> Callable[[int], RegressionProblem]:
     """Each region's regression, made when asked for: rows weighted, frequency 0 left out."""
     problem = frame.problem
     n, m = problem.n_region, problem.driven.shape[1]

@@ -20,7 +20,7 @@ from functools import partial
 import numba
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg.lapack import dpotrf, dpotri
+from scipy.linalg import lapack
 from scipy.special import digamma, gammaln
 
 from ltc_causal.core.regression import RegionSolution, RegressionProblem
@@ -82,9 +82,9 @@ def sparse(
     while True:
         passed += 1
         here = _present(W, L, scaled, t)
-        root, _ = dpotrf(_precision(W, L, scaled, t, here).T, lower=1, overwrite_a=1)
+        root, _ = lapack.dpotrf(_precision(W, L, scaled, t, here).T, lower=1, overwrite_a=1)  # pyright: ignore[reportAttributeAccessIssue] - made at import
         log_det = -2 * np.log(root.diagonal()).sum() - (np.log(L).sum() - np.log(L[here]).sum())
-        S, _ = dpotri(root, lower=1, overwrite_c=1)
+        S, _ = lapack.dpotri(root, lower=1, overwrite_c=1)  # pyright: ignore[reportAttributeAccessIssue]
         order = own_order if rng is None else rng.permutation(len(L))
         m, new, Q, trace = _update(W, v, L, m0, scaled, z, logit, t, S.T, here, order)
         Q += yy / 2

@@ -187,9 +187,11 @@ class RegressionDCM:
     @cached_property
     def edge_names(self) -> tuple[str, ...]:
         """Names of the connections, which are the parameters."""
-        regions, inputs = self.regions, self.inputs
+        regions, inputs = tuple(self.regions), tuple(self.inputs)
         names = [f"A[{regions[j]}->{regions[i]}]" for j, i in np.argwhere(self._masks["A"].T)]
-        names += [edge_name("B", regions[j], regions[i], inputs[k]) for k, j, i in np.argwhere(self._masks["B"].transpose(0, 2, 1))]
+        names += [
+            edge_name("B", regions[int(j)], regions[int(i)], inputs[int(k)]) for k, j, i in np.argwhere(self._masks["B"].transpose(0, 2, 1))
+        ]
         return tuple(names + [f"C[{inputs[k]}->{regions[i]}]" for k, i in np.argwhere(self._masks["C"].T)])
 
     def parameters_of(self, region: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -59,7 +59,7 @@ def circular_convolution(signals: Array, response: Array) -> Array:
     return np.fft.irfft(np.fft.rfft(signals, axis=0) * np.fft.rfft(response[:n], n)[:, None], n, axis=0)
 
 
-def forward_difference(n: int, dt: float) -> Complex:
+def forward_difference(n: int, dt: float) -> NDArray:
     """(e^(2 pi i k/n) - 1)/dt: what turns a spectrum into that of the differences between neighbouring samples, shape (n//2 + 1,), 1/s."""
     return (np.exp(2j * np.pi * np.arange(n // 2 + 1) / n) - 1) / dt
 
