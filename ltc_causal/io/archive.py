@@ -22,6 +22,8 @@ from ltc_causal.core.result import Approximation, Attempt, Fit, History, Session
 from ltc_causal.errors import InputError, read_only
 from ltc_causal.files import atomic_write
 from ltc_causal.models.dcm import DCM
+from ltc_causal.models.regression_dcm import RegressionDCM
+from ltc_causal.models.source_network import SourceNetwork
 
 FORMAT = "ltc_causal fit"
 VERSION = 2  # 2 holds several sessions, the ascent's starts and the approximation's error; 1 is still read
@@ -30,7 +32,11 @@ SESSION_ARRAYS = (
     "series", "dt", "input_values", "input_dt", "recording_confounds", "echo_time", "delays", "noise_mean", "noise_cov", "prediction",
     "confounds", "scale",
 )  # fmt: skip
-MODELS: dict[str, Callable[[Mapping[str, Any]], Any]] = {"DCM": DCM.from_spec}
+MODELS: dict[str, Callable[[Mapping[str, Any]], Any]] = {
+    "DCM": DCM.from_spec,
+    "RegressionDCM": RegressionDCM.from_spec,
+    "SourceNetwork": SourceNetwork.from_spec,
+}
 # What reading a damaged zip can raise: in its directory, in a member's bytes, in what they decode to.
 DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, KeyError, TypeError, ValueError, AttributeError, RuntimeError)
 
@@ -144,6 +150,8 @@ def _arrays(fit: Fit) -> dict[str, NDArray]:
     }  # fmt: skip
     if fit.approximation is not None:
         values["approximation"] = np.array([fit.approximation.bold, fit.approximation.posterior])
+    if fit.inclusion is not None:
+        values["inclusion"] = fit.inclusion
     for number, session in enumerate(fit.sessions):
         values |= {f"{name}_{number}": value for name, value in _session_arrays(session).items()}
     return {name: np.asarray(value) for name, value in values.items()}
@@ -180,6 +188,7 @@ def _fit(header: Mapping[str, Any], arrays: Mapping[str, NDArray]) -> Fit:
             for (start, status, iterations), (energy, distance) in zip(header["starts"], arrays["starts"], strict=True)
         ),
         approximation=_approximation(header["approximation"], arrays),
+        inclusion=arrays.get("inclusion"),
     )
 
 

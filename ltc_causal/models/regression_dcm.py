@@ -10,7 +10,7 @@ Lives here: the model and the regressions it poses. Does not live here: the spec
 (`inference.regression`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any
@@ -120,8 +120,7 @@ class RegressionDCM:
             )
         if self.variant == "corrected" and not self.inputs:
             raise InputError(
-                "At rest the regression is biased, and no variant of it has honest intervals: choose variant='tapas15' knowing that, or an "
-                "lc.SpectralDCM of fewer regions."
+                "At rest the regression is biased, and no variant of it has honest intervals: choose variant='tapas15' knowing that."
             )
 
     # --- in words -------------------------------------------------------------------------------------------------------------------
@@ -139,7 +138,7 @@ class RegressionDCM:
         return {f.name: _plain(getattr(self, f.name)) for f in fields(self)}
 
     @classmethod
-    def from_spec(cls, spec: dict[str, Any]) -> "RegressionDCM":
+    def from_spec(cls, spec: Mapping[str, Any]) -> "RegressionDCM":
         """The model of `to_spec`."""
         known = [f.name for f in fields(cls)]
         for name in spec:

@@ -12,9 +12,10 @@ Lives here: the model, its prior, its standardised data. Does not live here: the
 (`inference.sources`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 from ltc_causal.core.coupling import Coupling, edge_name
 from ltc_causal.core.data import Recording
 from ltc_causal.core.gaussian import Gaussian
-from ltc_causal.errors import InputError, positive, unique_names
+from ltc_causal.errors import InputError, known_name, positive, unique_names
 from ltc_causal.numerics import skewed_sources
 
 Array = NDArray[np.float64]
@@ -59,6 +60,17 @@ class SourceNetwork:
     def describe(self) -> str:
         """One line: regions and number of parameters."""
         return f"Network of skewed sources at rest over {', '.join(self.regions)}; {len(self.names)} parameters."
+
+    def to_spec(self) -> dict[str, Any]:
+        """The model as plain JSON values; `SourceNetwork.from_spec` reads it."""
+        return {"regions": list(self.regions), "prior_sd": self.prior_sd}
+
+    @classmethod
+    def from_spec(cls, spec: Mapping[str, Any]) -> "SourceNetwork":
+        """The model of `to_spec`."""
+        for name in spec:
+            known_name("SourceNetwork field", name, ("regions", "prior_sd"), "the model specification")
+        return cls(spec["regions"], spec["prior_sd"])
 
     @property
     def inputs(self) -> tuple[str, ...]:

@@ -188,3 +188,27 @@ def test_starts_and_approximation_come_back(tmp_path):
     fit = replace(made.fit(), starts=starts, approximation=Approximation(0.04, 0.31, "A[V1->V5]", False))
     save(fit, tmp_path / "a.fit")
     assert_same(fit, load(tmp_path / "a.fit"))
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+def test_a_regression_dcm_comes_back(tmp_path, sparse):
+    model = lc.RegressionDCM(made.REGIONS, made.INPUTS, driving=[("photic", "V1")], sparse=sparse, variant="tapas15")
+    fit = lc.fit(model, made.simulated())
+    save(fit, tmp_path / "a.fit")
+    loaded = load(tmp_path / "a.fit")
+    assert loaded.to_frame().equals(fit.to_frame())
+    assert (loaded.inclusion is None) == (fit.inclusion is None)
+    np.testing.assert_allclose(loaded.posterior.cov, np.asarray(fit.posterior.cov), rtol=1e-14)
+    if fit.inclusion is not None:
+        np.testing.assert_array_equal(loaded.inclusion, fit.inclusion)
+
+
+def test_a_network_of_sources_comes_back(tmp_path):
+    values = np.random.default_rng(0).gamma(1.0, size=(100, 3))
+    recording = lc.Recording(lc.TimeSeries(values, 2.0, ("V1", "V5", "SPC")), lc.Inputs(np.zeros((100, 0)), 2.0, ()))
+    fit = lc.fit(lc.SourceNetwork(("V1", "V5", "SPC")), recording)
+    save(fit, tmp_path / "a.fit")
+    loaded = load(tmp_path / "a.fit")
+    assert_same(fit.posterior, loaded.posterior)
+    assert loaded.model.prior_sd == fit.model.prior_sd
+    assert loaded.to_frame().equals(fit.to_frame())
