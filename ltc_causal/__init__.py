@@ -15,8 +15,9 @@ from ltc_causal.core.data import Inputs, Recording, TimeSeries
 from ltc_causal.core.gaussian import Gaussian
 from ltc_causal.core.intervention import Clamp, Cut, Drive, Lesion, Pulse, Scale, SetInput, SetParameter
 from ltc_causal.core.model import NoisePrior
+from ltc_causal.core.prediction import Prediction
 from ltc_causal.core.reduction import Certificate, Reduction
-from ltc_causal.core.result import Fit, Prediction, Status
+from ltc_causal.core.result import Fit, Status
 from ltc_causal.errors import InputError
 
 if TYPE_CHECKING:  # for editors and type checkers; `_ON_FIRST_USE` says the same to Python

@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 import ltc_causal as lc
-from ltc_causal.core.result import History, Prediction, Session, Status
+from ltc_causal.core.prediction import Prediction
+from ltc_causal.core.result import History, Session, Status
 
 REGIONS = ("V1", "V5")
 INPUTS = ("photic", "attention")

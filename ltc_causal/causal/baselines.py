@@ -16,6 +16,7 @@ from statsmodels.tsa.api import VAR
 from ltc_causal.causal.state_space import continuous_coupling, lagged_transition
 from ltc_causal.core.data import Recording, TimeSeries
 from ltc_causal.errors import InputError, finite_array, one_of, positive, unique_names
+from ltc_causal.numerics.least_squares import fitted
 
 Array = NDArray[np.float64]
 
@@ -95,7 +96,7 @@ def _standardised(data: Recording | TimeSeries | ArrayLike, dt: float | None) ->
         values = finite_array("baseline_table(data)", data, 2, "(time, region)")
         seconds, X = 1.0 if dt is None else positive("baseline_table(dt)", dt, "seconds"), None
     if X is not None:
-        values = values - X @ np.linalg.lstsq(X, values, rcond=None)[0]
+        values = values - fitted(X, values)
     values = values - values.mean(axis=0)
     sd = values.std(axis=0)
     if not sd.all():

@@ -8,8 +8,7 @@ from typing import overload
 import networkx as nx
 
 from ltc_causal.causal.graph_difference import GraphDifference, graph_difference
-from ltc_causal.core.prediction import Difference as Difference
-from ltc_causal.core.prediction import Prediction, difference
+from ltc_causal.core.prediction import Difference, Prediction, difference
 from ltc_causal.errors import InputError
 
 

@@ -15,6 +15,7 @@ from ltc_causal.core.data import Recording, TimeSeries
 from ltc_causal.core.intervention import Clamp
 from ltc_causal.core.prediction import Prediction, band
 from ltc_causal.errors import InputError, finite_array, known_name, one_of
+from ltc_causal.numerics.least_squares import fitted
 
 Array = NDArray[np.float64]
 Observed: TypeAlias = Recording | TimeSeries | ArrayLike
@@ -192,7 +193,7 @@ def _beyond_rounding(change: Array, size: float) -> Array:
 
 
 def _without(confounds: Array, values: Array) -> Array:
-    return values - confounds @ np.linalg.lstsq(confounds, values, rcond=None)[0]
+    return values - fitted(confounds, values)
 
 
 def _measures(d_o: Array, d_p: Array, inside: NDArray[np.bool_]) -> dict[str, float]:

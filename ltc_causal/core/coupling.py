@@ -92,6 +92,19 @@ def edge_name(matrix: str, source: str, target: str, by: str = "") -> str:
     return f"{matrix}[{by}: {source}->{target}]" if by else f"{matrix}[{source}->{target}]"
 
 
+def split_edge_name(name: str) -> tuple[str, str, str, str]:
+    """Matrix, source, target and what modulates (empty for A and C) of an entry's name; `edge_name` the other way round."""
+    by, _, pair = name[2:-1].rpartition(": ")
+    source, _, target = pair.partition("->")
+    return name[0], source, target, by
+
+
+def is_self_connection(name: str) -> bool:
+    """Whether an entry's name is that of a region's coupling to itself, or of what changes it."""
+    matrix, source, target, _ = split_edge_name(name)
+    return matrix != "C" and source == target
+
+
 def connection_name(key: str | Sequence[str], inputs: Sequence[str]) -> str:
     """A connection's name from a name, or from a (source, target) pair, which stands for A of two regions or C of an input and a region."""
     if isinstance(key, str) or len(key) != 2:
@@ -150,6 +163,26 @@ def connection_mask(what: str, connections: Connections, sources: Sequence[str],
             raise InputError(f"{what} must list (source, target) pairs, got {pair!r}.")
         source, target = pair
         mask[known_name("target", target, targets, what), known_name("source", source, sources, what)] = True
+    return mask
+
+
+def connection_masks(
+    what: str, kind: str, connections: Mapping[str, Connections] | NDArray[np.bool_], by: Sequence[str], regions: Sequence[str]
+) -> NDArray[np.bool_]:
+    """Boolean arrays (by, target, source) from {name: connections}, each as `connection_mask` takes them, or from such an array.
+
+    Raises `InputError` as `connection_mask` does, and for an unknown name or what is neither.
+    """
+    shape = (len(by), len(regions), len(regions))
+    if isinstance(connections, np.ndarray):
+        if connections.shape != shape:
+            raise InputError(f"{what} as an array must have shape {shape} ({kind}, target, source), got {connections.shape}.")
+        return np.stack([connection_mask(what, part, regions, regions) for part in connections])
+    if not isinstance(connections, Mapping):
+        raise InputError(f"{what} must give the connections of each {kind} as {{{kind}: [(source, target), ...]}}, got {connections!r}.")
+    mask = np.zeros(shape, dtype=bool)
+    for name, listed in connections.items():
+        mask[known_name(kind, name, by, what)] = connection_mask(f"{what}[{name!r}]", listed, regions, regions)
     return mask
 
 

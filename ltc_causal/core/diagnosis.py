@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import chdtrc
 
+from ltc_causal.core.coupling import is_self_connection
 from ltc_causal.core.result import Fit, Status
 from ltc_causal.errors import known_name
 
@@ -216,7 +217,7 @@ def _approximation(fit: Fit) -> list[Finding]:
 
 def _largest_connection(fit: Fit) -> Finding:
     edges = fit.coupling_posterior
-    between = [i for i, name in enumerate(edges.names) if name[0] in "AB" and not _is_self(name)]
+    between = [i for i, name in enumerate(edges.names) if name[0] in "AB" and not is_self_connection(name)]
     if not between:
         return Finding("largest connection", 0.0, "Hz", Level.FINE, "The model has no connections between regions.")
     at = max(between, key=lambda i: abs(edges.mean[i]))
@@ -226,11 +227,6 @@ def _largest_connection(fit: Fit) -> Finding:
     level = _above(size, CONNECTION)
     tail = " and large for regions that decay at 0.5 Hz: check the scale of inputs and signal" if level is not Level.FINE else ""
     return Finding("largest connection", size, "Hz", level, f"{name} is the largest{tail}.")
-
-
-def _is_self(name: str) -> bool:
-    source, _, target = name[2:-1].rpartition(": ")[2].partition("->")
-    return source == target
 
 
 def _stability(fit: Fit) -> Finding:

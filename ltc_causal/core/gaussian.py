@@ -59,7 +59,7 @@ class Gaussian:
     @cached_property
     def free(self) -> NDArray[np.bool_]:
         """True for a parameter that can vary, shape (parameter,)."""
-        return read_only(np.diag(self.cov) > 0)
+        return read_only(self.cov.diagonal() > 0)
 
     @property
     def correlation(self) -> NDArray[np.float64]:
@@ -101,4 +101,8 @@ class Gaussian:
         rng = np.random.default_rng(seed)
         if isinstance(self.cov, Blocks):
             return self.mean + self.cov.draw(n, rng)
-        return self.mean + rng.standard_normal((n, len(self.mean))) @ root(self.cov).T
+        return self.mean + rng.standard_normal((n, len(self.mean))) @ self._root.T
+
+    @cached_property
+    def _root(self) -> NDArray[np.float64]:
+        return root(self.cov)

@@ -14,11 +14,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ltc_causal.core.ascent import Approximation, Attempt, History, Status
-from ltc_causal.core.coupling import Coupling, coupling_posterior
+from ltc_causal.core.coupling import Coupling, coupling_posterior, split_edge_name
 from ltc_causal.core.data import Recording
-from ltc_causal.core.effect import Effect as Effect
 from ltc_causal.core.gaussian import Gaussian
-from ltc_causal.core.prediction import Prediction as Prediction
 from ltc_causal.errors import InputError
 
 if TYPE_CHECKING:
@@ -236,16 +234,9 @@ def largest_shift(posterior: Gaussian, other: Gaussian) -> tuple[float, str]:
 def coupling_frame(posterior: Gaussian, probability: float = 0.9, unit: str = "Hz") -> pd.DataFrame:
     """A Gaussian over coupling entries as a table, one row an entry."""
     lower, upper = posterior.interval(probability)
-    rows = [_split_edge_name(name) for name in posterior.names]
+    rows = [split_edge_name(name) for name in posterior.names]
     frame = pd.DataFrame(rows, columns=["matrix", "source", "target", "by"])
     frame["mean"], frame["sd"], frame["lower"], frame["upper"] = posterior.mean, posterior.sd, lower, upper
     frame["probability_positive"] = [posterior.probability(name) for name in posterior.names]
     frame["unit"] = unit
     return frame
-
-
-def _split_edge_name(name: str) -> tuple[str, str, str, str]:
-    matrix, inside = name[0], name[2:-1]
-    by, _, pair = inside.rpartition(": ")
-    source, _, target = pair.partition("->")
-    return matrix, source, target, by

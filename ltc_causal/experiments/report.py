@@ -15,7 +15,8 @@ import pandas as pd
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from ltc_causal.core.result import Effect, Fit
+from ltc_causal.core.effect import Effect
+from ltc_causal.core.result import Fit
 from ltc_causal.experiments import narrative
 from ltc_causal.experiments.narrative import interval, number
 from ltc_causal.experiments.study import Answer, Results, intervention_frame, records, usable

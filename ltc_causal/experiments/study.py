@@ -12,13 +12,14 @@ import networkx as nx
 import numpy as np
 import pandas as pd
 
-from ltc_causal.causal.difference import Difference, difference
 from ltc_causal.causal.effects import total_effect
 from ltc_causal.causal.graph import causal_graph
 from ltc_causal.causal.predict import predict
 from ltc_causal.core.data import Recording
+from ltc_causal.core.effect import Effect
+from ltc_causal.core.prediction import Difference, Prediction, difference
 from ltc_causal.core.reduction import Reduction
-from ltc_causal.core.result import Effect, Fit, Prediction, Status
+from ltc_causal.core.result import Fit, Status
 from ltc_causal.errors import InputError
 from ltc_causal.experiments.config import Config, Question
 from ltc_causal.experiments.settings import build_model

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
+from ltc_causal.core.coupling import is_self_connection
 from ltc_causal.core.result import Fit
 from ltc_causal.errors import InputError
 
@@ -26,7 +27,7 @@ def connection_probabilities(fit: Fit, prior_probability: float = 0.5) -> pd.Dat
         raise InputError(f"connection_probabilities(prior_probability) lies between 0 and 1, got {prior_probability!r}.")
     prior, posterior = fit.prior, fit.posterior
     logarithmic = getattr(fit.model, "neuronal", None) == "two_state"
-    names = [name for name in fit.model.edge_names if prior.free[prior.index(name)] and not _is_own(name)]
+    names = [name for name in fit.model.edge_names if prior.free[prior.index(name)] and not is_self_connection(name)]
     names = [name for name in names if not (logarithmic and name[0] == "A")]
     if not names:
         raise InputError("This fit has no free connection between regions whose absence could be weighed.")
@@ -40,8 +41,3 @@ def connection_probabilities(fit: Fit, prior_probability: float = 0.5) -> pd.Dat
 
 def _log_density_at_zero(mean: np.ndarray, variance: np.ndarray) -> np.ndarray:
     return -0.5 * (np.log(variance) + mean**2 / variance)
-
-
-def _is_own(name: str) -> bool:
-    source, _, target = name[2:-1].rpartition(": ")[2].partition("->")
-    return name[0] in "AB" and source == target

@@ -24,6 +24,7 @@ from ltc_causal.inference.design import Array, Ascent, Design, design
 from ltc_causal.inference.laplace import VariationalLaplace
 from ltc_causal.inference.regression import Regression, fit_regression
 from ltc_causal.inference.sources import fit_sources
+from ltc_causal.numerics.least_squares import fitted
 
 Start: TypeAlias = Gaussian | Fit | Mapping[str | tuple[str, str], float]
 
@@ -70,14 +71,14 @@ def fit(
     began = time.perf_counter()
     if hasattr(type(model), "regression"):
         return _regressed(model, _recordings(recording), method, start)
+    if hasattr(type(model), "standardised"):
+        return _of_sources(model, _recordings(recording), method, start)
     method = method or VariationalLaplace()
     if not isinstance(method, VariationalLaplace):
         return _trained(model, recording if isinstance(recording, Sequences) else _recordings(recording), method, start)
-    # Not isinstance of the protocol: up to Python 3.11 that computes every property of the model.
     if isinstance(model, Recording | list | tuple):
         raise InputError("fit takes the model first and the recording second: write lc.fit(model, recording).")
-    if hasattr(type(model), "standardised"):
-        return fit_sources(model, *_recordings(recording))
+    # Not isinstance of the protocol: up to Python 3.11 that computes every property of the model.
     if not hasattr(type(model), "linearise"):
         raise InputError(
             f"A {type(model).__name__} has no prediction for variational Laplace: fit it with lc.GradientTraining() if it is a network."
@@ -107,6 +108,14 @@ def _regressed(model: Any, recordings: list[Recording], method: Any, start: Star
     if start is not None:
         raise InputError("A regression has no starting point: leave out fit(start=).")
     return fit_regression(model, recordings, method or Regression())
+
+
+def _of_sources(model: Any, recordings: list[Recording], method: Any, start: Start | None) -> Fit:
+    if method is not None or start is not None:
+        raise InputError(f"A {type(model).__name__} has one way to be fitted, and one place to begin: leave out method and start.")
+    if len(recordings) != 1:
+        raise InputError(f"A {type(model).__name__} is fitted to one recording, got {len(recordings)}: fit each.")
+    return fit_sources(model, recordings[0])
 
 
 def _trained(model: Any, data: list[Recording] | Sequences, method: Any, start: Start | None) -> TrainedNetwork | SequenceFit:
@@ -186,7 +195,7 @@ def _sessions(d: Design, recordings: list[Recording], ascent: Ascent) -> tuple[S
         own = slice(n * number, n * number + n)
         noise = Gaussian(tuple(d.model.regions), ascent.point.h[own], np.diag(ascent.log_precision_variance[own]))
         X = features.confounds
-        explained = X @ np.linalg.lstsq(X, features.values - prediction, rcond=None)[0] / features.scale
+        explained = fitted(X, features.values - prediction) / features.scale
         # What `features` subtracted before scaling is part of what the confounds explain.
         confounds = explained + recording.series.values - features.values / features.scale
         sessions.append(Session(recording, prediction / features.scale, confounds, noise, features.scale))

@@ -87,9 +87,13 @@ def _is_stable(d: Design, point: Point) -> bool:
 
 def information_gained(d: Design, ascent: Ascent) -> float:
     """Kullback-Leibler divergence of the posterior over all parameters from their prior, in nats."""
-    p, precision = ascent.point.p, d.precision
-    log_det = np.linalg.slogdet(ascent.cov)[1] + np.log(precision).sum()
-    return float(0.5 * (precision @ np.diag(ascent.cov) + precision @ p**2 - len(p) - log_det))
+    return nats_gained(ascent.point.p, ascent.cov, d.precision)
+
+
+def nats_gained(p: Array, cov: Array, precision: Array) -> float:
+    """Kullback-Leibler divergence of N(p, cov) from N(0, 1 / precision), independent coordinates, in nats."""
+    log_det = np.linalg.slogdet(cov)[1] + np.log(precision).sum()
+    return float(0.5 * (precision @ np.diag(cov) + precision @ p**2 - len(p) - log_det))
 
 
 class _Place(NamedTuple):

@@ -23,6 +23,7 @@ from ltc_causal.errors import InputError
 from ltc_causal.inference.conjugate import covariance, ridge
 from ltc_causal.inference.smoothed import smoothed
 from ltc_causal.inference.sparse import sparse_regions
+from ltc_causal.numerics.least_squares import fitted
 
 Array = NDArray[np.float64]
 
@@ -144,6 +145,5 @@ def _session(model: RegressionModel, recording: Recording, posterior: Gaussian, 
     b = np.array([one.rate for one in solved.regions])
     noise = Gaussian(tuple(model.regions), digamma(a) - np.log(b), np.diag(polygamma(1, a)))
     explained = model.explained(posterior.mean, recording)
-    X = recording.confounds
-    confounds = X @ np.linalg.lstsq(X, recording.series.values - explained, rcond=None)[0]
+    confounds = fitted(recording.confounds, recording.series.values - explained)
     return Session(recording, explained, confounds, noise)

@@ -19,6 +19,8 @@ from ltc_causal.core.ascent import History, Status
 from ltc_causal.core.data import Recording
 from ltc_causal.core.gaussian import Gaussian
 from ltc_causal.core.result import Fit, Session
+from ltc_causal.core.sources import Standardised
+from ltc_causal.inference.laplace import UNINFORMED, nats_gained
 from ltc_causal.numerics import skewed_sources as sources
 
 Array = NDArray[np.float64]
@@ -26,7 +28,6 @@ Array = NDArray[np.float64]
 MOST_WIDTHS, SAME_WIDTH = 30, 1e-3  # rounds of the prior's width, and the relative change that ends them
 NARROWEST = 1e-3  # of the prior's width: below it no connection is left
 SMALL_GRADIENT = 1e-3  # nats per posterior sd
-UNINFORMED = 1.0  # nats from prior to posterior
 MOST_ITERATIONS, LARGE = 5000, 1e12
 NEGLIGIBLE_CORRELATION = 0.05  # of scans: later ones are noise of the estimate
 
@@ -54,7 +55,9 @@ def independent_share(z: Array) -> float:
 def fit_sources(model: Any, recording: Recording) -> Fit:
     """The model over a recording; where it left its prior's width open, the fit's model states the one that was found."""
     began = time.perf_counter()
-    z = model.standardised(recording)
+    recording = recording.select(model.regions)
+    data = model.standardised(recording)
+    z = data.z
     share, given = independent_share(z), model.prior_sd is not None
     model = model.with_width_of_its_prior()
     theta = _start(z)
@@ -69,7 +72,7 @@ def fit_sources(model: Any, recording: Recording) -> Fit:
             break
         model = replace(model, prior_sd=width)
     posterior = Gaussian(model.prior.names, peak.theta, peak.cov)
-    session = _session(model, recording, z, peak.theta, share)
+    session = _session(recording, data, peak.theta, share)
     seconds = time.perf_counter() - began
     status = _status(peak, model.prior, settled)
     return Fit(model, (session,), posterior, records[-1][0], status, History.of(records), peak.norm, seconds)
@@ -120,20 +123,14 @@ def _status(peak: _Peak, prior: Gaussian, settled: bool) -> Status:
         return Status.MAXIMUM_ITERATIONS
     if not peak.norm < SMALL_GRADIENT:
         return Status.STALLED
-    precision = 1 / np.diag(prior.cov)
-    log_det = np.linalg.slogdet(peak.cov)[1] + np.log(precision).sum()
-    gained = 0.5 * (precision @ (np.diag(peak.cov) + peak.theta**2) - len(precision) - log_det)
+    gained = nats_gained(peak.theta, peak.cov, 1 / np.diag(prior.cov))
     return Status.CONVERGED if gained >= UNINFORMED else Status.NOT_INFORMED
 
 
-def _session(model: Any, recording: Recording, z: Array, theta: Array, share: float) -> Session:
+def _session(recording: Recording, data: Standardised, theta: Array, share: float) -> Session:
     """What each region receives from the others is its prediction, and its own source is the rest."""
-    recording = recording.select(model.regions)
-    X, y = recording.confounds, recording.series.values
-    confounds = X @ np.linalg.lstsq(X, y, rcond=None)[0]
-    confounds += (y - confounds).mean(axis=0)
-    scale = (y - confounds).std(axis=0)
+    z = data.z
     B, *_ = sources.split(theta, z.shape[1])
     precision = -2 * np.log((z - z @ B.T).std(axis=0))
-    noise = Gaussian(tuple(model.regions), precision, np.eye(len(scale)) * 2 / (share * len(z)))
-    return Session(recording, (z @ B.T) * scale, confounds, noise)
+    noise = Gaussian(tuple(recording.regions), precision, np.eye(z.shape[1]) * 2 / (share * len(z)))
+    return Session(recording, (z @ B.T) * data.scale, data.confounds, noise)

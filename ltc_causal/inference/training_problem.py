@@ -19,6 +19,7 @@ from ltc_causal.core.gaussian import Gaussian
 from ltc_causal.core.model import Features
 from ltc_causal.core.result import Session
 from ltc_causal.errors import InputError
+from ltc_causal.numerics.least_squares import fitted
 
 Array = NDArray[np.float64]
 Tensor = torch.Tensor
@@ -169,7 +170,7 @@ class Problem:
         for recording, one in zip(self.recordings, self.features, strict=True):
             prediction = self.model.predict(theta[None], one)[0][0]
             X = one.confounds
-            explained = X @ np.linalg.lstsq(X, one.values - prediction, rcond=None)[0]
+            explained = fitted(X, one.values - prediction)
             rest = one.values - prediction - explained
             noise = Gaussian(tuple(self.model.regions), -np.log(rest.var(axis=0)), 2 / len(rest) * np.eye(rest.shape[1]))
             confounds = explained / one.scale + recording.series.values - one.values / one.scale

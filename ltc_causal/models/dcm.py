@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ltc_causal.core.coupling import Connections, Coupling, connection_mask, connection_name
+from ltc_causal.core.coupling import Coupling, connection_mask, connection_masks, connection_name
 from ltc_causal.core.data import Inputs, Recording
 from ltc_causal.core.gaussian import Gaussian
 from ltc_causal.core.model import Features, NoisePrior
@@ -22,9 +22,11 @@ from ltc_causal.errors import InputError, known_name, one_of, positive, read_onl
 from ltc_causal.models import haemodynamics, neuronal, priors, spm_nonlinear, true_flow
 from ltc_causal.models.neuronal import Slots, Weights
 from ltc_causal.models.parameters import SYNAPTIC, Layout, Moves
+from ltc_causal.models.specification import plain
 from ltc_causal.models.system import DCMSystem
 from ltc_causal.models.taylor import taylor
 from ltc_causal.numerics import cascade
+from ltc_causal.numerics.least_squares import fitted
 from ltc_causal.numerics.schedule import Steps, cut_into_steps, sample_bins
 
 LONGEST_SCAN = 60.0  # seconds; no one measures BOLD more slowly, so that it must be milliseconds
@@ -108,9 +110,9 @@ class DCM:
         np.fill_diagonal(intrinsic, True)
         values = {
             "regions": regions, "inputs": inputs, "flow": flow, "intrinsic": read_only(intrinsic),
-            "modulatory": read_only(_mask_by_name("DCM modulatory", "input", self.modulatory, inputs, regions)),
+            "modulatory": read_only(connection_masks("DCM modulatory", "input", self.modulatory, inputs, regions)),
             "driving": read_only(connection_mask("DCM driving", self.driving, inputs, regions)),
-            "gating": read_only(_mask_by_name("DCM gating", "region", self.gating, regions, regions)),
+            "gating": read_only(connection_masks("DCM gating", "region", self.gating, regions, regions)),
             "per_edge": unique_names("DCM per_edge", self.per_edge),
             "noise": self.noise or (priors.NOISE if self.observation == "bold" else priors.ACTIVITY_NOISE),
             "signal_range": self.signal_range if self.observation == "bold" else None,
@@ -191,7 +193,7 @@ class DCM:
             raise InputError(f"with_principal_modes(count) must lie between 1 and the number of regions ({n}), got {count!r}.")
         series = recording.select(self.regions)
         X = series.confounds
-        signal = series.series.values - X @ np.linalg.lstsq(X, series.series.values, rcond=None)[0]
+        signal = series.series.values - fitted(X, series.series.values)
         V = np.linalg.svd(signal, full_matrices=False)[2][:count].T
         P = np.kron(V @ V.T, V @ V.T)
         own = [p for p, (matrix, _) in enumerate(self._layout.edges) if matrix == "A"]
@@ -215,8 +217,8 @@ class DCM:
             prior: Any = {"mean": stated.mean.tolist(), "cov": stated.cov.tolist()}
         else:
             prior = [[connection_name(key, self.inputs), *map(float, value)] for key, value in stated.items()]
-        plain = {f.name: _plain(getattr(self, f.name)) for f in fields(self) if f.name not in ("prior", "noise")}
-        return {**plain, "prior": prior, "noise": asdict(self.noise)}
+        others = {f.name: plain(getattr(self, f.name)) for f in fields(self) if f.name not in ("prior", "noise")}
+        return {**others, "prior": prior, "noise": asdict(self.noise)}
 
     @classmethod
     def from_spec(cls, spec: Mapping[str, Any]) -> "DCM":
@@ -243,9 +245,13 @@ class DCM:
         """Names of the connections, in the order of `edge_values` and of the first parameters."""
         return self._layout.edge_names
 
-    @cached_property
+    @property
     def starts(self) -> tuple[NDArray, ...]:
         """The prior mean, and for a liquid model also with strong saturation, since the free energy has a maximum on either side."""
+        return self._starts
+
+    @cached_property
+    def _starts(self) -> tuple[NDArray, ...]:
         mean = self.prior.mean
         saturating = np.array([name.startswith("log_kappa") for name in self.prior.names]) & self.prior.free
         if not saturating.any():
@@ -382,24 +388,3 @@ class DCM:
         """The model at parameters of shape (draw, parameter), for simulation and interventions."""
         theta = np.atleast_2d(np.asarray(theta, dtype=float))
         return DCMSystem.of(self, theta, echo_time)
-
-
-def _mask_by_name(
-    what: str, kind: str, connections: Mapping[str, Connections] | NDArray[np.bool_], by: Sequence[str], regions: Sequence[str]
-) -> NDArray[np.bool_]:
-    """A mask (by, target, source) from {name: connections} or from such an array."""
-    shape = (len(by), len(regions), len(regions))
-    if isinstance(connections, np.ndarray):
-        if connections.shape != shape:
-            raise InputError(f"{what} as an array must have shape {shape} ({kind}, target, source), got {connections.shape}.")
-        return np.stack([connection_mask(what, part, regions, regions) for part in connections])
-    if not isinstance(connections, Mapping):
-        raise InputError(f"{what} must give the connections of each {kind} as {{{kind}: [(source, target), ...]}}, got {connections!r}.")
-    mask = np.zeros(shape, dtype=bool)
-    for name, listed in connections.items():
-        mask[known_name(kind, name, by, what)] = connection_mask(f"{what}[{name!r}]", listed, regions, regions)
-    return mask
-
-
-def _plain(value: Any) -> Any:
-    return value.tolist() if isinstance(value, np.ndarray) else list(value) if isinstance(value, tuple) else value

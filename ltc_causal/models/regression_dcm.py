@@ -19,13 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ltc_causal.core.blocks import Blocks
-from ltc_causal.core.coupling import Coupling, connection_mask, edge_name
+from ltc_causal.core.coupling import Coupling, connection_mask, connection_masks, edge_name
 from ltc_causal.core.data import Inputs, Recording
 from ltc_causal.core.gaussian import Gaussian
 from ltc_causal.core.regression import RegressionProblem, SmoothedProblem
 from ltc_causal.errors import InputError, known_name, one_of, read_only, unique_names
-from ltc_causal.models.dcm import _mask_by_name
 from ltc_causal.models.linear_system import LinearSystem, response
+from ltc_causal.models.specification import plain
 from ltc_causal.numerics import spectral_regression as spectral
 from ltc_causal.numerics.schedule import sample_bins
 
@@ -96,7 +96,7 @@ class RegressionDCM:
         values = {
             "regions": regions, "inputs": inputs, "intrinsic": read_only(intrinsic),
             "driving": read_only(connection_mask("RegressionDCM driving", driven, inputs, regions)),
-            "modulatory": read_only(_mask_by_name("RegressionDCM modulatory", "input", self.modulatory, inputs, regions)),
+            "modulatory": read_only(connection_masks("RegressionDCM modulatory", "input", self.modulatory, inputs, regions)),
             "sparsity": SPARSITIES if self.sparsity is None else tuple(float(p) for p in np.atleast_1d(self.sparsity)),
         }  # fmt: skip
         for name, value in values.items():
@@ -135,7 +135,7 @@ class RegressionDCM:
 
     def to_spec(self) -> dict[str, Any]:
         """The model as plain JSON values; `RegressionDCM.from_spec` reads it."""
-        return {f.name: _plain(getattr(self, f.name)) for f in fields(self)}
+        return {f.name: plain(getattr(self, f.name)) for f in fields(self)}
 
     @classmethod
     def from_spec(cls, spec: Mapping[str, Any]) -> "RegressionDCM":
@@ -396,7 +396,3 @@ class RegressionDCM:
         own = np.diag(A)
         pull = np.fft.rfft((y - y.mean(axis=0)) @ (A - np.diag(own)).T + driven @ C.T, axis=0)
         return np.fft.irfft(pull / (rate[:, None] - np.minimum(own, -0.05)), n, axis=0)
-
-
-def _plain(value: Any) -> Any:
-    return value.tolist() if isinstance(value, np.ndarray) else list(value) if isinstance(value, tuple) else value

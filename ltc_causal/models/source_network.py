@@ -23,8 +23,10 @@ from numpy.typing import NDArray
 from ltc_causal.core.coupling import Coupling, edge_name
 from ltc_causal.core.data import Recording
 from ltc_causal.core.gaussian import Gaussian
+from ltc_causal.core.sources import Standardised
 from ltc_causal.errors import InputError, known_name, positive, unique_names
 from ltc_causal.numerics import skewed_sources
+from ltc_causal.numerics.least_squares import fitted
 
 Array = NDArray[np.float64]
 
@@ -103,16 +105,17 @@ class SourceNetwork:
         """The model with a `prior_sd`: where none was stated, under which all others together give a region about the variance that it has."""
         return self if self.prior_sd is not None else replace(self, prior_sd=1 / np.sqrt(len(self.regions)))
 
-    def standardised(self, recording: Recording) -> Array:
-        """The regions' signals without their confounds, over their standard deviation, shape (time, region).
+    def standardised(self, recording: Recording) -> Standardised:
+        """The regions' signals without their confounds, over their standard deviation.
 
         Raises `InputError` for a region that the recording has not.
         """
         recording = recording.select(self.regions)
-        X, y = recording.confounds, recording.series.values
-        rest = y - X @ np.linalg.lstsq(X, y, rcond=None)[0]
-        rest = rest - rest.mean(axis=0)
-        return rest / rest.std(axis=0)
+        y = recording.series.values
+        confounds = fitted(recording.confounds, y)
+        confounds = confounds + (y - confounds).mean(axis=0)
+        scale = (y - confounds).std(axis=0)
+        return Standardised((y - confounds) / scale, confounds, scale)
 
     def edge_values(self, theta: Array, state: Array | None = None, inputs: Array | None = None) -> Array:
         """The connections, per time constant of the target, in the order of `edge_names`."""

@@ -11,7 +11,7 @@ from matplotlib.figure import FigureBase
 from numpy.typing import NDArray
 
 from ltc_causal.causal.difference import difference
-from ltc_causal.core.result import Prediction
+from ltc_causal.core.prediction import Prediction
 from ltc_causal.errors import known_name
 from ltc_causal.plotting.style import GREY, INK, VERMILLION, axes, new_figure, styled
 

@@ -8,7 +8,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ltc_causal.causal.difference import difference
-from ltc_causal.core.result import Fit, Prediction
+from ltc_causal.core.prediction import Prediction
+from ltc_causal.core.result import Fit
 from ltc_causal.plotting.graphs import plot_graph
 from ltc_causal.plotting.interventions import plot_course
 from ltc_causal.plotting.signals import plot_fit

@@ -79,3 +79,12 @@ def test_unknown_parameter_and_bad_probability():
         gaussian.probability("decoy")
     with pytest.raises(lc.InputError, match="between 0 and 1"):
         gaussian.interval(90)
+
+
+def test_a_distribution_too_large_for_its_whole_covariance_knows_what_is_free():
+    from ltc_causal.core.blocks import LARGEST, Blocks
+
+    n = LARGEST + 2
+    cov = Blocks([np.arange(2), np.arange(2, n)], lambda number: np.diag([1.0, 0.0]) if number == 0 else np.eye(n - 2))
+    free = lc.Gaussian(tuple(f"p{i}" for i in range(n)), np.zeros(n), cov).free
+    assert free.sum() == n - 1 and not free[1]

@@ -91,3 +91,12 @@ def test_a_slow_signal_is_worth_fewer_samples():
 def test_networks_that_cannot_be_are_refused(arguments, sentence):
     with pytest.raises(lc.InputError, match=sentence):
         lc.SourceNetwork(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("recordings", "settings", "sentence"),
+    [(2, {}, "fitted to one recording, got 2"), (1, {"start": {"A[a->b]": 0.1}}, "leave out method and start")],
+)
+def test_what_a_network_of_sources_does_not_take_is_refused(recordings, settings, sentence):
+    with pytest.raises(lc.InputError, match=sentence):
+        lc.fit(lc.SourceNetwork(REGIONS), [recording(seed) for seed in range(recordings)], **settings)  # pyright: ignore

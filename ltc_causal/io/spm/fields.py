@@ -17,6 +17,7 @@ from ltc_causal.io.spm import parameters, priors
 from ltc_causal.io.spm.interpret import OURS
 from ltc_causal.io.spm.values import cell, struct
 from ltc_causal.models.dcm import DCM
+from ltc_causal.numerics.least_squares import fitted
 
 Array = NDArray[np.float64]
 
@@ -96,7 +97,7 @@ def estimate(fit: Fit, dcm: Mapping[str, Any], old_M: Mapping[str, Any]) -> dict
         probability = np.where(variance > 0, ndtr((np.abs(mean) - prior_mean) / np.sqrt(variance)), np.nan)
     y, Ce, X0 = fit.prediction * features.scale, np.exp(-fit.noise.mean), features.confounds
     R = features.values - y
-    R = R - X0 @ np.linalg.lstsq(X0, R, rcond=None)[0]
+    R = R - fitted(X0, R)
     kept_M = {name: value for name, value in old_M.items() if name not in OF_ANOTHER_MODEL}
     return {
         "M": {**kept_M, **_model_fields(model, dcm), "pE": parameters.unflat(prior_mean, model), "pC": prior_cov},

@@ -18,6 +18,7 @@ from ltc_causal.errors import InputError
 from ltc_causal.io.spm import parameters, priors
 from ltc_causal.io.spm.values import distinct, flag, is_empty, number, numbers, size, struct, words
 from ltc_causal.models.dcm import DCM, SIGNAL_RANGE
+from ltc_causal.numerics.least_squares import fitted
 
 Array = NDArray[np.float64]
 Fields = Mapping[str, Any]
@@ -169,7 +170,7 @@ def fit(dcm: Fields, model: DCM, recording: Recording, posterior: Gaussian, free
     if y.shape != features.values.shape:
         raise InputError(f"DCM.y has the size {size(y)}, but that of the data is {size(features.values)}: estimate the model again.")
     unexplained, X0 = features.values - y, features.confounds
-    confounds = X0 @ np.linalg.lstsq(X0, unexplained, rcond=None)[0]
+    confounds = fitted(X0, unexplained)
     removed_mean = recording.series.values - features.values / features.scale
     noise = _noise(dcm, model, ((unexplained - confounds) ** 2).sum(axis=0), len(y))
     status, history = _ascent(dcm)
