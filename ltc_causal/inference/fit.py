@@ -63,7 +63,8 @@ def fit(
         {(source, target): value}), and the prior mean for the others
 
     A model may have several starts of its own (`model.starts`), and `VariationalLaplace(starts=...)` adds some; the ascent that ends at the
-    highest free energy is returned, and `fit.starts` tells of all.
+    highest free energy is returned, and `fit.starts` tells of all. A model with a cheaper approximation (the true flow's bilinear one) is
+    climbed by way of that one's end, unless a start is given.
 
     Raises `InputError` if a recording lacks a region or an input, if the start shares no parameter with the model, or if it names one that
     the model has not. A fit that did not converge is returned with the reason as its `status`.
@@ -86,15 +87,17 @@ def fit(
     recordings = [one.select(model.regions) for one in _recordings(recording)]
     d = design(model, _on_one_scale([model.features(one) for one in recordings]), method.differences)
     named = _starts(model, start, method)
-    ascents = [laplace.ascend(d, theta, method) for theta in named.values()]
-    best = max(ascents, key=lambda one: one.free_energy)
+    cheap = _approximate(d, recordings)
+    climbs = [_climbed(d, cheap if start is None else None, theta, method) for theta in named.values()]
+    ascents = [ascent for ascent, _ in climbs]
+    best, nearby = max(climbs, key=lambda one: one[0].free_energy)
     posterior = laplace.posterior(d, best)
     distances = [0.0 if one is best else _distance(d, one, posterior) for one in ascents]
     starts = tuple(
         Attempt(words, one.free_energy, one.status, len(one.history), distance)
         for words, one, distance in zip(named, ascents, distances, strict=True)
     )
-    approximation = _approximation(d, recordings, best, posterior) if np.isfinite(best.free_energy) else None
+    approximation = None if cheap is None or not np.isfinite(best.free_energy) else _approximation(cheap, best, nearby, posterior)
     seed = method.seed if len(model.starts) < method.starts else None
     return Fit(
         model, _sessions(d, recordings, best), posterior, best.free_energy, best.status, best.history, best.gradient_norm,
@@ -207,21 +210,39 @@ def _distance(d: Design, ascent: Ascent, kept: Gaussian) -> float:
     return largest_shift(kept, laplace.posterior(d, ascent))[0] if np.isfinite(ascent.free_energy) else np.inf
 
 
-def _approximation(d: Design, recordings: list[Recording], ascent: Ascent, posterior: Gaussian) -> Approximation | None:
-    """How far the model's approximation is off, if it has one.
-
-    Its ascent begins at the solution, so it is short, and goes to the fixed point, so that the shift is not one of paths.
-    """
+def _approximate(d: Design, recordings: list[Recording]) -> Design | None:
+    """The same problem for the model's cheaper approximation, if it has one."""
     model = d.model.approximation
     if model is None:
         return None
-    scale = d.features[0].scale
-    d = design(model, [_at_scale(model.features(one), scale) for one in recordings], "exact")
+    return design(model, [_at_scale(model.features(one), d.features[0].scale) for one in recordings], "exact")
+
+
+def _climbed(d: Design, cheap: Design | None, theta: Array, method: VariationalLaplace) -> tuple[Ascent, Ascent | None]:
+    """The ascent from a start, by way of the approximation's end if there is one; and that end.
+
+    Most of the way is then climbed in cheap steps. Where that way leads nowhere, the ascent begins at the start itself.
+    """
+    if cheap is None or method.differences != "exact":
+        return laplace.ascend(d, theta, method), None
+    nearby = laplace.ascend(cheap, theta, method)
+    if np.isfinite(nearby.free_energy):
+        ascent = laplace.ascend(d, theta, method, near=nearby.point)
+        if np.isfinite(ascent.free_energy):
+            return ascent, nearby
+    return laplace.ascend(d, theta, method), None
+
+
+def _approximation(cheap: Design, ascent: Ascent, nearby: Ascent | None, posterior: Gaussian) -> Approximation:
+    """How far the model's approximation is off.
+
+    Its ascent begins close by, so it is short, and goes to the fixed point, so that the shift is not one of paths.
+    """
     predicted = np.concatenate(ascent.predictions)
-    change = np.concatenate([model.predict(posterior.mean, one)[0] for one in d.features]) - predicted
+    change = np.concatenate([cheap.model.predict(posterior.mean, one)[0] for one in cheap.features]) - predicted
     bold = np.linalg.norm(change) / np.linalg.norm(predicted) if predicted.any() else 0.0
-    other = laplace.ascend(d, posterior.mean, VariationalLaplace(path="fixed_point"))
-    shift, worst = largest_shift(posterior, laplace.posterior(d, other))
+    other = laplace.ascend(cheap, posterior.mean, VariationalLaplace(path="fixed_point"), (nearby or ascent).point)
+    shift, worst = largest_shift(posterior, laplace.posterior(cheap, other))
     return Approximation(float(bold), shift, worst, other.status.converged)
 
 

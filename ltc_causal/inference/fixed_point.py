@@ -24,6 +24,7 @@ NEAR = 1.0  # nats per posterior sd: beyond it the curvature changes from step t
 LEAST_ANGLE = 1e-8  # between a correction and its step: below it the correction is not to be trusted
 LEAST_CORRECTION = -0.9  # of the curvature
 DAMPING_AT_START, DAMPING_MOST, RISE, LEAST_FALL = 1.0, 1e12, 5.0, 1 / 4
+DAMPING_NEAR = 1e-2  # with which an ascent begins near its end
 
 
 class _Place(NamedTuple):
@@ -45,12 +46,12 @@ class _Trial(NamedTuple):
     fall: Array
 
 
-def climb(d: Design, point: Point, max_iterations: int) -> Ascent:
+def climb(d: Design, point: Point, max_iterations: int, is_near: bool) -> Ascent:
     """From a point to the fixed point above it."""
     place = _visit(d, point)
     if place is None:
         return nowhere(d, point)
-    damping = DAMPING_AT_START
+    damping = DAMPING_NEAR if is_near else DAMPING_AT_START
     missing = np.zeros_like(place.level.cov)
     records, status = [], Status.MAXIMUM_ITERATIONS
     for _ in range(max_iterations):

@@ -57,10 +57,14 @@ class VariationalLaplace:
                 raise InputError(f"VariationalLaplace.{name} must be a whole number of at least 1, got {getattr(self, name)!r}.")
 
 
-def ascend(d: Design, theta: Array, method: VariationalLaplace) -> Ascent:
-    """Climb from a parameter vector along the method's path; a status of convergence is then checked against what the path cannot see."""
+def ascend(d: Design, theta: Array, method: VariationalLaplace, near: Point | None = None) -> Ascent:
+    """Climb from a parameter vector along the method's path; a status of convergence is then checked against what the path cannot see.
+
+    near : begin there instead, with long steps, because a model that predicts almost the same ended there
+    """
+    point = start(d, theta) if near is None else near
     climb = fixed_point.climb if method.path == "fixed_point" else _climb
-    ascent = climb(d, start(d, theta), method.max_iterations)
+    ascent = climb(d, point, method.max_iterations, near is not None)
     return ascent._replace(status=_checked(d, ascent))
 
 
@@ -124,10 +128,10 @@ def _visit(d: Design, point: Point) -> _Place | None:
     return None if level is None else _Place(point, *found, level)
 
 
-def _climb(d: Design, point: Point, max_iterations: int) -> Ascent:
+def _climb(d: Design, point: Point, max_iterations: int, is_near: bool) -> Ascent:
     """SPM's loop: visit a point, keep it or go back, step."""
     kept: _Kept | None = None
-    time, calm, status = TIME_AT_START, 0, Status.MAXIMUM_ITERATIONS
+    time, calm, status = TIME_MOST if is_near else TIME_AT_START, 0, Status.MAXIMUM_ITERATIONS
     records = []
     for iteration in range(max_iterations):
         place = _visit(d, point)

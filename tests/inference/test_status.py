@@ -79,6 +79,13 @@ def test_a_true_flow_fit_reports_how_far_the_bilinear_one_would_be(true_flow):
     assert f"shift the posterior by up to {found.posterior:.2f} sd, of {found.worst}" in true_flow.summary()
 
 
+def test_the_way_by_the_approximation_ends_where_the_direct_one_does(true_flow):
+    direct = lc.fit(true_flow.model, true_flow.recording, start=dict(zip(true_flow.prior.names, true_flow.prior.mean, strict=True)))
+    fit = lc.fit(true_flow.model, true_flow.recording)
+    assert len(fit.history) < len(direct.history) / 2
+    assert fit.distance(direct) < 0.02 and abs(fit.free_energy - direct.free_energy) < 1e-3
+
+
 def test_the_report_of_the_approximation_is_kept(true_flow, tmp_path):
     lc.save(true_flow, tmp_path / "a.fit")
     read = lc.load(tmp_path / "a.fit")
