@@ -10,7 +10,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from ltc_causal.numerics.propagators import TILE, add_product, fours
+from ltc_causal.numerics.propagators import TILE, fours
 
 Array = NDArray[np.float64]
 
@@ -23,8 +23,8 @@ class Pairs(NamedTuple):
     own : (pair x chain, state, state), each chain after the step from itself before
     arrivals : (pair x unit, row, node), all states after the step from a push into a unit at a node, weighted for the sum over nodes
     way : (pair, node x m, m), the network and the constant 1 at each node, from before the step
-    by_network : (pair, m, side), by_chain : (pair, side x state), the derivative of the chains' states after the step in the two parameters
-        of each, from network and chain before; a side is (group of TILE chains, parameter, state, chain in the group), chains side by side
+    slopes : (pair x chain, parameter x block of four states, from, state in the block), the derivative of a chain's states after the step in
+        its two parameters, from the m of the network before and then from the chain's own states
     """
 
     order: NDArray[np.int64]
@@ -33,8 +33,7 @@ class Pairs(NamedTuple):
     own: Array
     arrivals: Array
     way: Array
-    by_network: Array
-    by_chain: Array
+    slopes: Array
 
 
 @numba.njit(cache=True)
@@ -42,16 +41,16 @@ def lay_out(on_way, weights, order, parts, dH, n):
     """The layouts, from what `propagators.step_propagators` returns."""
     n_pair, n_chain, ns, m = len(order), dH.shape[0], dH.shape[1], n + 1
     nb, rows, most = fours(ns), fours(n) + n_chain * fours(ns), order.max() if n_pair else 0
-    sides = (n_chain + TILE - 1) // TILE * 2 * nb * TILE
     M, own = np.zeros((n_pair, rows, fours(n))), np.zeros((n_pair * n_chain, nb, nb))
     arrivals, way = np.zeros((n_pair * n, rows, most)), np.zeros((n_pair, most * m, m))
-    by_network, by_chain = np.zeros((n_pair, m, sides)), np.zeros((n_pair, sides * nb))
+    slopes = np.zeros((n_pair * n_chain, nb // 2, m + ns, 4))
     for p in range(n_pair):
         _steps(on_way, p, order[p], n, n_chain, ns, M, own)
         _arrivals(on_way, weights, p, order[p], n, n_chain, ns, arrivals)
         _ways(on_way, p, order[p], n, way)
-    _chain_slopes(on_way, weights, order, dH, n, by_network, by_chain)
-    return Pairs(order, parts, M, own, arrivals, way, by_network, by_chain)
+        for l in range(n_chain):
+            _chain_slopes(on_way, weights, p, order[p], dH, n, l, slopes[p * n_chain + l])
+    return Pairs(order, parts, M, own, arrivals, way, slopes)
 
 
 @numba.njit(cache=True)
@@ -90,42 +89,43 @@ def _ways(on_way, p, order, n, way):
 
 
 @numba.njit(cache=True)
-def _chain_slopes(on_way, weights, order, dH, n, by_network, by_chain):
+def _chain_slopes(on_way, weights, p, order, dH, n, l, out):
     """A change of the rate from state k to state s pushes state s, at every node, by what state k is there."""
-    n_chain, ns = dH.shape[:2]
-    m, nb, most = n + 1, fours(ns), weights.shape[1]
-    there, total = np.zeros(ns * most * TILE), np.zeros(nb * TILE)
-    rest, scaled = np.zeros((ns, nb, most)), np.zeros((1, nb, most))
-    for p in range(len(order)):
-        for l in range(n_chain):
-            first = n * m + l * ns * (m + ns)
-            for q in range(order[p]):
-                w, end = weights[p, q], order[p] - 1 - q
-                for s in range(ns):
-                    for k in range(ns):
-                        rest[k, s, q] = w * on_way[p, end, first + s * (m + ns) + m + k]
-            for start in range(0, m + ns, TILE):
-                width = min(TILE, m + ns - start)
-                for q in range(order[p]):
-                    for k in range(ns):
-                        at, to = first + k * (m + ns) + start, (k * most + q) * TILE
-                        values, tile = on_way[p, q, at : at + TILE], there[to : to + TILE]
-                        for column in range(TILE):
-                            tile[column] = values[column]
-                for a in range(2):
-                    total[:] = 0.0
-                    for s in range(ns):
-                        for k in range(ns):
-                            if dH[l, s, k, a] != 0.0:
-                                for row in range(ns):
-                                    for q in range(order[p]):
-                                        scaled[0, row, q] = dH[l, s, k, a] * rest[s, row, q]
-                                add_product(total, 0, scaled, 0, order[p], there, k * most * TILE)
-                    for s in range(ns):
-                        side = ((l // TILE * 2 + a) * nb + s) * TILE
-                        for column in range(width):
-                            c = start + column
-                            if c < m:
-                                by_network[p, c, side + l % TILE] = total[s * TILE + column]
-                            else:
-                                by_chain[p, side * nb + (c - m) * TILE + l % TILE] = total[s * TILE + column]
+    ns, width, size = dH.shape[1], n + 1 + dH.shape[1], on_way.shape[2]
+    first, start, blocks = n * (n + 1) + l * ns * width, p * on_way.shape[1] * size, len(out) // 2
+    way, arrived = on_way.reshape(-1), np.empty(4 * blocks * TILE)
+    for column in range(0, width, TILE):
+        for a in range(2):
+            arrived[:] = 0.0
+            for s in range(ns):
+                for k in range(0, ns, 4):
+                    is_pushed = False
+                    for i in range(k, min(k + 4, ns)):
+                        is_pushed |= dH[l, s, i, a] != 0.0
+                    for q in range(order if is_pushed else 0):
+                        # Nodes are symmetric, as in `_arrivals`.
+                        there, rest = start + q * size + first + column, start + (order - 1 - q) * size + first + n + 1 + s
+                        for r in range(0, ns, 4):
+                            _push_four(arrived, r, way, there, rest, width, weights[p, q], dH, l, s, k, a)
+            for c in range(min(TILE, width - column)):
+                for r in range(ns):
+                    out[a * blocks + r // 4, column + c, r % 4] = arrived[TILE * r + c]
+
+
+@numba.njit(cache=True, fastmath={"contract"}, forceinline=True)
+def _push_four(arrived, r, way, there, rest, width, weight, dH, l, s, k, a):
+    """Four states, r and on, after the step from a push of state s at one node by four others, k and on; weights beyond the last are zero."""
+    last = dH.shape[1] - 1
+    k1, k2, k3, r1, r2, r3 = min(k + 1, last), min(k + 2, last), min(k + 3, last), min(r + 1, last), min(r + 2, last), min(r + 3, last)
+    d0, d1 = weight * dH[l, s, k, a], weight * dH[l, s, k1, a] * (k1 > k)
+    d2, d3 = weight * dH[l, s, k2, a] * (k2 > k1), weight * dH[l, s, k3, a] * (k3 > k2)
+    w0, w1, w2, w3 = way[rest + r * width], way[rest + r1 * width], way[rest + r2 * width], way[rest + r3 * width]
+    A, B = way[there + k * width : there + k * width + TILE], way[there + k1 * width : there + k1 * width + TILE]
+    C, D = way[there + k2 * width : there + k2 * width + TILE], way[there + k3 * width : there + k3 * width + TILE]
+    out = arrived[r * TILE : (r + 4) * TILE]
+    for c in range(TILE):
+        pushed = (d0 * A[c] + d1 * B[c]) + (d2 * C[c] + d3 * D[c])
+        out[c] += w0 * pushed
+        out[TILE + c] += w1 * pushed
+        out[2 * TILE + c] += w2 * pushed
+        out[3 * TILE + c] += w3 * pushed

@@ -36,7 +36,7 @@ def _network_tangents(
     pairs, X, parameters, row, column, coefficient, n_chain, ns, weights, tabulated, pair_value, step_pair, read_scan, dh
 ):
     """Derivatives in the entries of the network, tile by tile, into the first columns of dh, in the order of `parameters`."""
-    order, parts, M, own, arrivals, way, _, _ = pairs
+    order, parts, M, own, arrivals, way, _ = pairs
     m, n_read = X.shape[1], weights.shape[2]
     n, first, nb = m - 1, fours(m - 1) * TILE, fours(ns) * TILE
     size = first + n_chain * nb
@@ -169,60 +169,72 @@ def _sort_columns(dh, parameters):
                     dh[scan, l, s, parameters[e]] = row[e]
 
 
-@numba.njit(cache=True, fastmath={"contract"}, forceinline=True)
-def _add_side_by_side(out, o, A, a, B, b, C, c, D, d):
-    """A row of TILE in `out` += the sum over four rows of A times B and of C times D, entry by entry; flat arrays, see `add_product`."""
-    out, A, B = out[o : o + TILE], A[a : a + 4 * TILE], B[b : b + 4 * TILE]
-    C, D = C[c : c + 4 * TILE], D[d : d + 4 * TILE]
-    for k in range(TILE):
-        first = A[k] * B[k] + A[TILE + k] * B[TILE + k] + A[2 * TILE + k] * B[2 * TILE + k] + A[3 * TILE + k] * B[3 * TILE + k]
-        second = C[k] * D[k] + C[TILE + k] * D[TILE + k] + C[2 * TILE + k] * D[2 * TILE + k] + C[3 * TILE + k] * D[3 * TILE + k]
-        out[k] += first + second
-
-
 @numba.njit(cache=True)
 def _chain_tangents(pairs, X, before, chain, weights, step_pair, read_scan, dh):
-    """Derivatives in the parameters of the chains. They move no network, so here chains lie side by side, as parameters do elsewhere."""
-    _, parts, _, own, _, _, by_network, by_chain = pairs
+    """Derivatives in the parameters of the chains: two of each chain, which move no network and no other chain."""
     n_chain, ns = before.shape[1:]
-    n_read, size, nb = weights.shape[2], by_network.shape[2], own.shape[2]
-    groups = size // (2 * nb * TILE)
-    G, S, column = _own_side_by_side(own, len(parts), n_chain, groups), by_chain.reshape(-1), _columns(chain, n_chain)
-    z, new, h = np.zeros(size), np.zeros(size), np.zeros(groups * nb * TILE)
+    m, n_read, blocks = X.shape[1], weights.shape[2], pairs.own.shape[1] // 4
+    slopes, own, column = pairs.slopes, _in_columns_of_four(pairs.own), _columns(chain, n_chain)
+    z, new, states = np.zeros((n_chain, 2, 4 * blocks)), np.zeros((n_chain, 2, 4 * blocks)), np.zeros(slopes.shape[2])
     at = 0
     for k in range(len(step_pair)):
         p = step_pair[k]
-        for _ in range(parts[p] if p >= 0 else 0):
+        for _ in range(pairs.parts[p] if p >= 0 else 0):
+            for c in range(m):
+                states[c] = X[at, c]
             for l in range(n_chain):
                 for s in range(ns):
-                    h[(l // TILE * nb + s) * TILE + l % TILE] = before[at, l, s]
-            _combine(new, X, at, by_network, p)
-            for g in range(groups):
-                for which in range(2):
-                    first = (g * 2 + which) * nb
-                    for s in range(nb):
-                        for c in range(0, nb, 4):
-                            side = (first + s) * TILE
-                            by_h, by_z = (p * size + side) * nb + c * TILE, (((p * groups + g) * nb + s) * nb + c) * TILE
-                            _add_side_by_side(new, side, h, (g * nb + c) * TILE, S, by_h, z, (first + c) * TILE, G, by_z)
+                    states[m + s] = before[at, l, s]
+                for a in range(2):
+                    for b in range(blocks):
+                        _move_four(new, l, a, b, states, slopes, own, p * n_chain + l, z)
             z, new = new, z
             at += 1
         for l in range(n_chain):
-            for which in range(2 if read_scan[k, l] >= 0 else 0):
-                last = ((l // TILE * 2 + which) * nb + ns - n_read) * TILE + l % TILE
-                if column[which, l] >= 0:
-                    _read(z, last, weights, read_scan[k, l], l, dh, column[which, l], 1)
+            for a in range(2 if read_scan[k, l] >= 0 else 0):
+                if column[a, l] >= 0:
+                    _read_one(z, l, a, ns - n_read, weights, read_scan[k, l], dh, column[a, l])
 
 
 @numba.njit(cache=True)
-def _own_side_by_side(own, n_pair, n_chain, groups):
-    """Each chain's own step, flat (pair, group, state, state, chain in the group)."""
-    nb = own.shape[1]
-    G = np.zeros((n_pair, groups, nb, nb, TILE))
-    for p in range(n_pair):
-        for l in range(n_chain):
-            G[p, l // TILE, :, :, l % TILE] = own[p * n_chain + l]
-    return G.reshape(-1)
+def _in_columns_of_four(own):
+    """Matrices as (matrix, block of four rows, column, row in the block), so that what moves four states together lies side by side."""
+    columns = np.empty((len(own), own.shape[1] // 4, own.shape[2], 4))
+    for p in range(len(own)):
+        for i in range(own.shape[1]):
+            for j in range(own.shape[2]):
+                columns[p, i // 4, j, i % 4] = own[p, i, j]
+    return columns
+
+
+@numba.njit(cache=True, fastmath={"contract"}, forceinline=True)
+def _move_four(new, l, a, b, states, slopes, own, which, z):
+    """Four states of chain l after a step, their derivative in its parameter a. Sums stay in registers: arrays of four would not."""
+    side = a * own.shape[1] + b
+    p, q, r, s = 0.0, 0.0, 0.0, 0.0
+    for c in range(len(states)):
+        x = states[c]
+        p += x * slopes[which, side, c, 0]
+        q += x * slopes[which, side, c, 1]
+        r += x * slopes[which, side, c, 2]
+        s += x * slopes[which, side, c, 3]
+    for c in range(own.shape[2]):
+        x = z[l, a, c]
+        p += x * own[which, b, c, 0]
+        q += x * own[which, b, c, 1]
+        r += x * own[which, b, c, 2]
+        s += x * own[which, b, c, 3]
+    new[l, a, 4 * b], new[l, a, 4 * b + 1], new[l, a, 4 * b + 2], new[l, a, 4 * b + 3] = p, q, r, s
+
+
+@numba.njit(cache=True, forceinline=True)
+def _read_one(z, l, a, first, weights, scan, dh, column):
+    """`_read` of one parameter."""
+    for s in range(weights.shape[2]):
+        if len(weights):
+            dh[scan, l, 0, column] += weights[scan, l, s] * z[l, a, first + s]
+        else:
+            dh[scan, l, s, column] = z[l, a, first + s]
 
 
 @numba.njit(cache=True)
