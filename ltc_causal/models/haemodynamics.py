@@ -109,15 +109,17 @@ def bold(log_v: NDArray, log_q: NDArray, epsilon: float | NDArray, echo_time: fl
 
 def bold_and_slopes(h: NDArray, epsilon: float, echo_time: float) -> tuple[NDArray, NDArray, NDArray]:
     """`bold` of states h (scan, region, 2), log v and log q; its derivatives in these, of h's shape, and in epsilon."""
-    return _bold_and_slopes(h, *(float(k) for k in signal_coefficients(epsilon, echo_time)))
+    # numpy's exponential is vectorised, the compiler's is not.
+    return _bold_and_slopes(np.exp(h), *(float(k) for k in signal_coefficients(epsilon, echo_time)))
 
 
 @numba.njit(cache=True, error_model="numpy")  # a volume that vanished gives NaN, which is found where unstable courses are
-def _bold_and_slopes(h, k1, k2, k3):
-    signal, by_state, by_epsilon = np.empty(h.shape[:2]), np.empty(h.shape), np.empty(h.shape[:2])
-    for t in range(h.shape[0]):
-        for i in range(h.shape[1]):
-            v, q = np.exp(h[t, i, 0]), np.exp(h[t, i, 1])
+def _bold_and_slopes(volume_and_oxygen, k1, k2, k3):
+    shape = volume_and_oxygen.shape
+    signal, by_state, by_epsilon = np.empty(shape[:2]), np.empty(shape), np.empty(shape[:2])
+    for t in range(shape[0]):
+        for i in range(shape[1]):
+            v, q = volume_and_oxygen[t, i, 0], volume_and_oxygen[t, i, 1]
             ratio = q / v
             signal[t, i] = VOLUME_FRACTION * (k1 * (1 - q) + k2 * (1 - ratio) + k3 * (1 - v))
             by_state[t, i, 0] = VOLUME_FRACTION * (k2 * ratio - k3 * v)
