@@ -136,7 +136,8 @@ def seen_from(d: Design, theta: Array, point: Point) -> tuple[Array, Array] | No
     point : of the fit, whose noise level and confounds hold
     """
     here = point._replace(p=coordinates(d, theta))
-    found = evaluate(d, here.p, here.beta)
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        found = evaluate(d, here.p, here.beta)
     level = None if found is None else noise_level(d, here, found[0], 1, 0.0)
     if found is None or level is None:
         return None

@@ -64,7 +64,9 @@ def ascend(d: Design, theta: Array, method: VariationalLaplace, near: Point | No
     """
     point = start(d, theta) if near is None else near
     climb = fixed_point.climb if method.path == "fixed_point" else _climb
-    ascent = climb(d, point, method.max_iterations, near is not None)
+    # A course that runs away overflows: that is found, and answered with a shorter step, so no warning is due.
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        ascent = climb(d, point, method.max_iterations, near is not None)
     return ascent._replace(status=_checked(d, ascent))
 
 
