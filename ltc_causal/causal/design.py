@@ -1,26 +1,35 @@
 """Which stimulation to try next: how well it would tell fitted models apart, how much it would teach about one.
 
-Each candidate's signal is predicted with its uncertainty from what is known now, y ~ N(g, Q + J S J'): g and its derivative J at the
-posterior mean, S the posterior covariance, Q the noise found in the fit; what the confounds could explain is taken out first.
+A candidate is a course of the inputs, or interventions during the session as it was: regions driven, held, cut. Its signal is predicted with
+its uncertainty from what is known now, y ~ N(g, Q + J S J'): g and its derivative J at the posterior mean, S the posterior covariance, Q the
+noise found in the fit; what the confounds could explain is taken out first.
 
-Lives here: the two rankings. Does not live here: prediction and derivative (the model's own), effects (`effects`).
+Lives here: the two rankings. Does not live here: prediction and derivative under other inputs (the model's own), the course under interventions
+(`predict`), effects (`effects`).
 """
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias, get_args
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from ltc_causal.causal.predict import signal_under
 from ltc_causal.core.data import Inputs, Recording, TimeSeries
+from ltc_causal.core.intervention import Intervention
 from ltc_causal.core.result import Fit
 from ltc_causal.errors import InputError, finite_array, known_name
 
 Array = NDArray[np.float64]
 
+DIFFERENCE = 1e-3  # posterior sds by which the signal under interventions is differentiated, both ways
 UNSTABLE = "the model leaves its bounds under this design"
+
+
+Candidate: TypeAlias = Inputs | Intervention | Sequence[Intervention]
+Candidates: TypeAlias = Mapping[str, Candidate] | Sequence[Candidate]
 
 
 class Outlook(NamedTuple):
@@ -40,9 +49,7 @@ class Outlook(NamedTuple):
     left: int
 
 
-def rank_by_information(
-    fit: Fit, candidates: Mapping[str, Inputs] | Sequence[Inputs], *, about: Sequence[str] | None = None, session: int = 0
-) -> pd.DataFrame:
+def rank_by_information(fit: Fit, candidates: Candidates, *, about: Sequence[str] | None = None, session: int = 0) -> pd.DataFrame:
     """How much each design would narrow the posterior, the most informative first (D-optimality, Chaloner and Verdinelli 1995).
 
         information = 1/2 log |S| / |S_after|,   S_after = (S^-1 + J' Q^-1 J)^-1
@@ -50,7 +57,8 @@ def rank_by_information(
     in nats, expected of a run of the design's length read every dt as in the fit's session; exact for a model linear in its parameters
     whose noise is known.
 
-    candidates : {name: Inputs} or a list of Inputs, each holding the model's inputs by name
+    candidates : {name: candidate} or a list of them; each an Inputs that holds the model's inputs by name, or one intervention or a list of
+        them, during the session as it was (`lc.Drive("V5", 0.5, start=60.0, stop=90.0)`)
     about : parameters that matter, by name (see `fit.posterior.names`); all free ones unless given. S is then their covariance, the others
         unknown as they are
     session : whose scan time, delays, noise and (where the length is the same) confounds are taken
@@ -63,8 +71,8 @@ def rank_by_information(
         raise InputError(f"rank_by_information needs a fit, got {type(fit).__name__}: only a fit has a posterior to be narrowed.")
     keep = _chosen(fit, about)
     rows = []
-    for name, inputs in _named(candidates).items():
-        outlook = _outlook(fit, inputs, session, fit.model.regions)
+    for name, candidate in _named(candidates).items():
+        outlook = _outlook(fit, candidate, session, fit.model.regions)
         if outlook is None:
             rows.append((name, np.nan, np.nan, UNSTABLE))
             continue
@@ -76,7 +84,7 @@ def rank_by_information(
 
 def rank_by_separation(
     fits: Sequence[Fit],
-    candidates: Mapping[str, Inputs] | Sequence[Inputs],
+    candidates: Candidates,
     *,
     probabilities: ArrayLike | None = None,
     session: int = 0,
@@ -102,8 +110,8 @@ def rank_by_separation(
     p = _probabilities(probabilities, len(fits))
     entropy = float(-(p[p > 0] * np.log(p[p > 0])).sum())
     rows = []
-    for name, inputs in _named(candidates).items():
-        found = [_outlook(fit, inputs, session, fits[0].model.regions) for fit in fits]
+    for name, candidate in _named(candidates).items():
+        found = [_outlook(fit, candidate, session, fits[0].model.regions) for fit in fits]
         outlooks = [one for one in found if one is not None]
         if len(outlooks) < len(fits):
             rows.append((name, np.nan, np.nan, np.nan, np.nan, UNSTABLE))
@@ -115,16 +123,24 @@ def rank_by_separation(
     return frame.sort_values("separation", ascending=False, ignore_index=True)
 
 
-def _named(candidates: Mapping[str, Inputs] | Sequence[Inputs]) -> dict[str, Inputs]:
-    if isinstance(candidates, Inputs):
-        raise InputError("Designs are ranked among several: give {name: Inputs} or a list of Inputs, got a single Inputs.")
-    named = dict(candidates) if isinstance(candidates, Mapping) else {f"design {n}": one for n, one in enumerate(candidates, start=1)}
-    for name, inputs in named.items():
-        if not isinstance(inputs, Inputs):
-            raise InputError(f"The candidate {name!r} must be an Inputs, got {type(inputs).__name__}: see Inputs.from_events.")
-    if not named:
-        raise InputError("There is no candidate design to rank: give {name: Inputs}.")
-    return named
+def _named(candidates: Candidates) -> dict[str, Inputs | list[Intervention]]:
+    if isinstance(candidates, Inputs | Intervention):
+        kind = type(candidates).__name__
+        raise InputError(f"Designs are ranked among several: give {{name: candidate}} or a list of them, got a single {kind}.")
+    given = dict(candidates) if isinstance(candidates, Mapping) else {f"design {n}": one for n, one in enumerate(candidates, start=1)}
+    if not given:
+        raise InputError("There is no candidate design to rank: give {name: Inputs or interventions}.")
+    return {name: one if isinstance(one, Inputs) else _interventions(name, one) for name, one in given.items()}
+
+
+def _interventions(name: str, given: Candidate) -> list[Intervention]:
+    listed = list(given) if isinstance(given, list | tuple) else [given]
+    for one in listed:
+        if not isinstance(one, get_args(Intervention)):
+            raise InputError(
+                f"The candidate {name!r} must be an Inputs or interventions, got {type(one).__name__}: see Inputs.from_events and lc.Drive."
+            )
+    return listed  # pyright: ignore[reportReturnType] - checked above
 
 
 def _chosen(fit: Fit, about: Sequence[str] | None) -> list[int]:
@@ -158,26 +174,44 @@ def _probabilities(given: ArrayLike | None, count: int) -> Array:
     return p
 
 
-def _outlook(fit: Fit, inputs: Inputs, session: int, regions: Sequence[str]) -> Outlook | None:
+def _outlook(fit: Fit, candidate: Inputs | list[Intervention], session: int, regions: Sequence[str]) -> Outlook | None:
     """What a fit expects of a design, its regions in this order; None where the model is unstable under it."""
     explained, order = fit.session(session), [list(fit.model.regions).index(region) for region in regions]
-    frame = _frame(explained.recording.select(fit.model.regions), inputs)
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # a course that runs away overflows, and is told by `stable`
-        prediction, jacobian, stable = fit.model.linearise(fit.posterior.mean, fit.model.features(frame))
-    if not stable:
+    recording, free = explained.recording.select(fit.model.regions), fit.posterior.free
+    variance, vectors = np.linalg.eigh(fit.posterior.cov[np.ix_(free, free)])
+    root = vectors * np.sqrt(np.clip(variance, 0, None))
+    if isinstance(candidate, Inputs):
+        recording = _frame(recording, candidate)
+        found = _under_inputs(fit, recording, root)
+    else:
+        found = _under_interventions(fit, candidate, session, root)
+    if found is None:
         return None
-    confounds = np.linalg.qr(frame.confounds)[0]
+    confounds = np.linalg.qr(recording.confounds)[0]
 
     def cleaned(values: Array) -> Array:
         return (values - np.tensordot(confounds, np.tensordot(confounds.T, values, 1), 1))[:, order]
 
-    free = fit.posterior.free
-    variance, vectors = np.linalg.eigh(fit.posterior.cov[np.ix_(free, free)])
-    root = vectors * np.sqrt(np.clip(variance, 0, None))
-    # The model's derivative is in the prior's free parameters; what the posterior fixes besides does not move.
-    spread = cleaned(jacobian[..., free[fit.model.prior.free]] @ root)
     noise = np.exp(-0.5 * explained.noise.mean)[order]
-    return Outlook(cleaned(prediction), spread, root, noise, len(prediction) - confounds.shape[1])
+    return Outlook(cleaned(found[0]), cleaned(found[1]), root, noise, len(found[0]) - confounds.shape[1])
+
+
+def _under_inputs(fit: Fit, frame: Recording, root: Array) -> tuple[Array, Array] | None:
+    """Signal and its derivative along the columns of `root`, by the model's own derivative."""
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # a course that runs away overflows, and is told by `stable`
+        prediction, jacobian, stable = fit.model.linearise(fit.posterior.mean, fit.model.features(frame))
+    # The model's derivative is in the prior's free parameters; what the posterior fixes besides does not move.
+    return (prediction, jacobian[..., fit.posterior.free[fit.model.prior.free]] @ root) if stable else None
+
+
+def _under_interventions(fit: Fit, do: Sequence[Intervention], session: int, root: Array) -> tuple[Array, Array] | None:
+    """`_under_inputs` of the course under interventions, by central differences, all in one integration."""
+    moves = np.zeros((root.shape[1], len(fit.posterior.names)))
+    moves[:, fit.posterior.free] = DIFFERENCE * root.T
+    theta = fit.posterior.mean + np.concatenate([np.zeros((1, moves.shape[1])), moves, -moves])
+    signal, stable = signal_under(fit, theta, do, session)
+    up, down = np.split(signal[..., 1:], 2, axis=-1)
+    return (signal[..., 0], (up - down) / (2 * DIFFERENCE)) if stable else None
 
 
 def _frame(recording: Recording, inputs: Inputs) -> Recording:

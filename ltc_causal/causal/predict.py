@@ -63,7 +63,7 @@ def predict(
     """
     if not 0 < probability < 1:
         raise InputError(f"predict needs a probability between 0 and 1, got {probability!r}.")
-    fitted = _fitted_scene(source, draws, seed, session) if isinstance(source, Fit | TrainedNetwork) else None
+    fitted = _fitted_scene(source, _drawn(source, draws, seed), session) if isinstance(source, Fit | TrainedNetwork) else None
     scene = _system_scene(source, inputs) if fitted is None else fitted if inputs is None else fitted.with_inputs(inputs)
     quantity = ("neuronal" if fitted is None else "bold") if quantity is None else quantity
     one_of("predict(quantity)", quantity, ("bold", "neuronal"))
@@ -80,6 +80,20 @@ def predict(
         raise InputError(f"A {type(source).__name__} has no signal to predict: ask for quantity='neuronal'.")
     before = None if usual is None else scene.prediction(usual, quantity, probability)
     return replace(scene.prediction(run, quantity, probability), do=do, usual=before, remarks=tuple(said))
+
+
+def signal_under(fit: Fit, theta: Array, do: Sequence[Intervention], session: int) -> tuple[Array, bool]:
+    """What a session would have measured under interventions at each of some parameter vectors.
+
+    theta : shape (draw, parameter)
+
+    Returns the signal in the model's units, shape (time, region, draw), and whether all of them stayed within the model's bounds. Raises as
+    `predict`.
+    """
+    scene = _fitted_scene(fit, theta, session)
+    do = checked_interventions(do, scene.system.regions, scene.inputs.names, len(scene.inputs.values), scene.inputs.dt, scene.parameters)
+    run = scene.run(do, window_edges(do, scene.inputs.dt, len(scene.inputs.values)))
+    return run.observed, bool(run.stable.all())
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,15 +153,18 @@ class _Scene:
         return replace(self, given=given, inputs=used, reads=reads, times=np.arange(n_scan) * self.scan)
 
 
-def _fitted_scene(fit: Fit | TrainedNetwork, draws: int, seed: int, session: int) -> _Scene:
-    """The recording of a session, and the model at draws from the posterior."""
+def _drawn(source: Fit | TrainedNetwork, draws: int, seed: int) -> Array:
     if draws < 2:
         raise InputError(f"predict needs at least 2 draws, got draws={draws!r}.")
+    return source.posterior.sample(draws, seed)
+
+
+def _fitted_scene(fit: Fit | TrainedNetwork, theta: Array, session: int) -> _Scene:
+    """The recording of a session, and the model at some parameter vectors, shape (draw, parameter)."""
     model, explained = fit.model, fit.session(session)
     recording = explained.recording.select(model.regions)
     series, given = recording.series, recording.inputs
     inputs = model.prepared_inputs(given)
-    theta = fit.posterior.sample(draws, seed)
 
     def altered(changes: Sequence[SetParameter]) -> DynamicalSystem:
         changed = theta.copy()

@@ -24,7 +24,7 @@ NEAR = 1.0  # nats per posterior sd: beyond it the curvature changes from step t
 LEAST_ANGLE = 1e-8  # between a correction and its step: below it the correction is not to be trusted
 LEAST_CORRECTION = -0.9  # of the curvature
 DAMPING_AT_START, DAMPING_MOST, RISE, LEAST_FALL = 1.0, 1e12, 5.0, 1 / 4
-DAMPING_NEAR = 1e-2  # with which an ascent begins near its end
+DAMPING_NEAR = 1e-4  # with which an ascent begins near its end
 
 
 class _Place(NamedTuple):
@@ -46,8 +46,8 @@ class _Trial(NamedTuple):
     fall: Array
 
 
-def climb(d: Design, point: Point, max_iterations: int, is_near: bool) -> Ascent:
-    """From a point to the fixed point above it."""
+def climb(d: Design, point: Point, max_iterations: int, is_near: bool, tolerance: float = GRADIENT_TOLERANCE) -> Ascent:
+    """From a point to the fixed point above it, until the gradient is within the tolerance (nats per posterior sd)."""
     place = _visit(d, point)
     if place is None:
         return nowhere(d, point)
@@ -73,8 +73,8 @@ def climb(d: Design, point: Point, max_iterations: int, is_near: bool) -> Ascent
             damping *= max(LEAST_FALL, 1 - (2 * ratio - 1) ** 3)
         else:
             damping *= RISE
-        if place.norm < GRADIENT_TOLERANCE or damping > DAMPING_MOST:
-            status = Status.CONVERGED if place.norm < GRADIENT_TOLERANCE else Status.STALLED
+        if place.norm < tolerance or damping > DAMPING_MOST:
+            status = Status.CONVERGED if place.norm < tolerance else Status.STALLED
             break
     level = place.level
     return Ascent(

@@ -27,6 +27,7 @@ GAIN_TOLERANCE, CALM_STEPS = 1e-1, 4  # nats; so many steps in a row must promis
 UNSEEN = 2  # points that are kept whatever their free energy
 RETRIES = 4  # shorter steps tried when a prediction is unstable
 STALLED_GRADIENT = 0.25  # times the root of the number of parameters, nats per posterior sd; a converged ascent ends far below
+NEAR_TOLERANCE = 1e-2  # nats per posterior sd, at which an ascent that began near its end may stop
 UNINFORMED = 1.0  # nats from prior to posterior, all parameters together
 
 
@@ -60,13 +61,18 @@ class VariationalLaplace:
 def ascend(d: Design, theta: Array, method: VariationalLaplace, near: Point | None = None) -> Ascent:
     """Climb from a parameter vector along the method's path; a status of convergence is then checked against what the path cannot see.
 
-    near : begin there instead, with long steps, because a model that predicts almost the same ended there
+    near : begin there instead, because a model that predicts almost the same ended there; SPM's path, made for the way from afar, then
+        gives way to the one to the fixed point, which ends early
     """
     point = start(d, theta) if near is None else near
-    climb = fixed_point.climb if method.path == "fixed_point" else _climb
     # A course that runs away overflows: that is found, and answered with a shorter step, so no warning is due.
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        ascent = climb(d, point, method.max_iterations, near is not None)
+        if method.path == "fixed_point":
+            ascent = fixed_point.climb(d, point, method.max_iterations, is_near=near is not None)
+        elif near is not None:
+            ascent = fixed_point.climb(d, point, method.max_iterations, is_near=True, tolerance=NEAR_TOLERANCE)
+        else:
+            ascent = _climb(d, point, method.max_iterations)
     return ascent._replace(status=_checked(d, ascent))
 
 
@@ -130,10 +136,10 @@ def _visit(d: Design, point: Point) -> _Place | None:
     return None if level is None else _Place(point, *found, level)
 
 
-def _climb(d: Design, point: Point, max_iterations: int, is_near: bool) -> Ascent:
+def _climb(d: Design, point: Point, max_iterations: int) -> Ascent:
     """SPM's loop: visit a point, keep it or go back, step."""
     kept: _Kept | None = None
-    time, calm, status = TIME_MOST if is_near else TIME_AT_START, 0, Status.MAXIMUM_ITERATIONS
+    time, calm, status = TIME_AT_START, 0, Status.MAXIMUM_ITERATIONS
     records = []
     for iteration in range(max_iterations):
         place = _visit(d, point)

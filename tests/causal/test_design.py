@@ -178,6 +178,33 @@ def test_the_risk_is_the_formula_with_whole_matrices():
     assert table["distance"].iloc[0] == pytest.approx(np.sqrt(d @ np.linalg.solve((covariances[0] + covariances[1]) / 2, d)), rel=1e-6)
 
 
+def test_interventions_that_only_set_inputs_rank_as_those_inputs():
+    """The same run told in two ways: derivatives by the model on one side, by differences of the intervened system on the other."""
+    fits = rivals()
+    usual = fits[0].recording.inputs
+    as_inputs = {"as it was": usual, "motion": usual.with_column("motion", 1.0), "still": usual.with_column("motion", 0.0)}
+    as_interventions = {"as it was": [], "motion": lc.SetInput("motion", 1.0), "still": [lc.SetInput("motion", 0.0)]}
+    for rank, what, column in ((rank_by_separation, fits, "separation"), (rank_by_information, fits[0], "information")):
+        told, done = rank(what, as_inputs), rank(what, as_interventions)
+        assert list(told["design"]) == list(done["design"])
+        assert done[column].to_numpy() == pytest.approx(told[column].to_numpy(), rel=1e-3, abs=1e-5)
+
+
+def test_driving_a_region_teaches_about_what_leaves_it_and_cutting_it_off_least():
+    fit = rivals()[0]
+    driven = {region: lc.Drive(region, 0.5, start=20.0, stop=50.0) for region in fit.model.regions}
+    table = rank_by_information(fit, {**driven, "cut": lc.Cut("V5", "SPC")}, about=["A[V5->SPC]"])
+    # Behind the cut there is left what others teach, whose errors go with its own.
+    assert table["design"].iloc[0] == "V5" and table["design"].iloc[-1] == "cut"
+    assert table["information"].iloc[-1] < 0.2 * table["information"].iloc[0]
+
+
+def test_driving_the_region_between_two_rivals_tells_them_apart_better_than_the_run_did():
+    fits = rivals()
+    table = rank_by_separation(fits, {"as it was": [], "drive V5": [lc.Drive("V5", 1.0, start=60.0)]}).set_index("design")
+    assert table.loc["drive V5", "separation"] > 1.5 * table.loc["as it was", "separation"] > 0
+
+
 def test_one_model_against_itself_cannot_be_told_apart():
     fit = rivals()[0]
     table = rank_by_separation([fit, fit], APART)

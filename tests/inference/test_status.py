@@ -83,7 +83,7 @@ def test_the_way_by_the_approximation_ends_where_the_direct_one_does(true_flow):
     direct = lc.fit(true_flow.model, true_flow.recording, start=dict(zip(true_flow.prior.names, true_flow.prior.mean, strict=True)))
     fit = lc.fit(true_flow.model, true_flow.recording)
     assert len(fit.history) < len(direct.history) / 2
-    assert fit.distance(direct) < 0.02 and abs(fit.free_energy - direct.free_energy) < 1e-3
+    assert fit.distance(direct) < 0.02 and abs(fit.free_energy - direct.free_energy) < 1e-2
 
 
 def test_the_report_of_the_approximation_is_kept(true_flow, tmp_path):
