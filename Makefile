@@ -4,13 +4,14 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test test-slow bench lint format clean clean-cache
+.PHONY: help demo test test-slow bench docs lint format clean clean-cache
 
 help:
 	@echo "make demo       fit the bundled recording; figures, tables and report.html go to demo-output/"
 	@echo "make test       run the tests (minutes)"
 	@echo "make test-slow  run all tests, those too that take long"
 	@echo "make bench      time the fits"
+	@echo "make docs       build the pages: build/html/docs/index.html"
 	@echo "make lint       style, types and layers"
 	@echo "make format     let ruff put the style right"
 	@echo "make clean-cache  forget compiled functions"
@@ -28,6 +29,9 @@ test-slow: .venv/test.stamp
 bench: .venv/test.stamp
 	$(BIN)/python -m pytest tests/benchmarks -m "" --benchmark-enable --benchmark-only
 
+docs: .venv/test.stamp
+	$(BIN)/sphinx-build -W --keep-going -c docs -b html . build/html
+
 lint: .venv/test.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -42,7 +46,7 @@ clean-cache:
 	find ltc_causal tests -name '*.nb[ic]' -delete
 
 clean:
-	rm -rf .venv build dist demo-output *.egg-info .pytest_cache .ruff_cache .hypothesis .benchmarks .import_linter_cache
+	rm -rf .venv build dist docs/api.rst docs/generated docs/examples demo-output *.egg-info .pytest_cache .ruff_cache .hypothesis .benchmarks .import_linter_cache
 
 $(BIN)/python:
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'Python 3.11 or newer is needed: make PYTHON=python3.11 ...')"
