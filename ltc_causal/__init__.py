@@ -45,6 +45,7 @@ if TYPE_CHECKING:  # for editors and type checkers; `_ON_FIRST_USE` says the sam
     from ltc_causal.core.effect import Effect, EffectCurve, EffectStatus
     from ltc_causal.core.prediction import Difference
     from ltc_causal.experiments.calibration import calibrate
+    from ltc_causal.experiments.doctor import doctor
     from ltc_causal.experiments.fit_many import Fits, fit_many
     from ltc_causal.group.averaging import average_models, average_parameters
     from ltc_causal.group.comparison import compare_subjects
@@ -135,6 +136,7 @@ _ON_FIRST_USE = {
     "EffectStatus": "ltc_causal.core.effect",
     "Difference": "ltc_causal.core.prediction",
     "calibrate": "ltc_causal.experiments.calibration",
+    "doctor": "ltc_causal.experiments.doctor",
     "Fits": "ltc_causal.experiments.fit_many",
     "fit_many": "ltc_causal.experiments.fit_many",
     "average_models": "ltc_causal.group.averaging",
@@ -254,6 +256,7 @@ __all__ = [
     "descendants",
     "differences",
     "direct_effect",
+    "doctor",
     "drop_connections",
     "edge_frame",
     "effect_curve",
