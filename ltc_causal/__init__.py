@@ -44,6 +44,7 @@ if TYPE_CHECKING:  # for editors and type checkers; `_ON_FIRST_USE` says the sam
     from ltc_causal.core.diagnosis import Diagnosis
     from ltc_causal.core.effect import Effect, EffectCurve, EffectStatus
     from ltc_causal.core.prediction import Difference
+    from ltc_causal.core.spectra import CrossSpectra
     from ltc_causal.experiments.calibration import calibrate
     from ltc_causal.experiments.doctor import doctor
     from ltc_causal.experiments.fit_many import Fits, fit_many
@@ -62,15 +63,24 @@ if TYPE_CHECKING:  # for editors and type checkers; `_ON_FIRST_USE` says the sam
     from ltc_causal.inference.laplace import VariationalLaplace
     from ltc_causal.inference.regression import Regression
     from ltc_causal.io.archive import load, save
+    from ltc_causal.io.bids import read_bids
+    from ltc_causal.io.datatree import to_arviz, to_datatree, write_netcdf
+    from ltc_causal.io.derivatives import write_derivatives
+    from ltc_causal.io.events import read_events
     from ltc_causal.io.graphs import read_graph, write_graph
+    from ltc_causal.io.nifti import from_nifti
+    from ltc_causal.io.recording import read_recording
+    from ltc_causal.io.sensors import from_mne
     from ltc_causal.io.spm.first_level import read_spm_inputs, read_voi
     from ltc_causal.io.spm.read import read_spm
     from ltc_causal.io.spm.write import write_spm
+    from ltc_causal.io.tables import write_table
     from ltc_causal.models.dcm import DCM
     from ltc_causal.models.liquid import LiquidNetwork
     from ltc_causal.models.regression_dcm import RegressionDCM
     from ltc_causal.models.simulate import simulate
     from ltc_causal.models.source_network import SourceNetwork
+    from ltc_causal.models.spectral_dcm import SpectralDCM
     from ltc_causal.models.synaptic import SynapticNetwork
     from ltc_causal.reduction.autodiff import coupling_of
     from ltc_causal.reduction.certificate import certify
@@ -135,6 +145,7 @@ _ON_FIRST_USE = {
     "EffectCurve": "ltc_causal.core.effect",
     "EffectStatus": "ltc_causal.core.effect",
     "Difference": "ltc_causal.core.prediction",
+    "CrossSpectra": "ltc_causal.core.spectra",
     "calibrate": "ltc_causal.experiments.calibration",
     "doctor": "ltc_causal.experiments.doctor",
     "Fits": "ltc_causal.experiments.fit_many",
@@ -158,17 +169,28 @@ _ON_FIRST_USE = {
     "Regression": "ltc_causal.inference.regression",
     "load": "ltc_causal.io.archive",
     "save": "ltc_causal.io.archive",
+    "read_bids": "ltc_causal.io.bids",
+    "to_arviz": "ltc_causal.io.datatree",
+    "to_datatree": "ltc_causal.io.datatree",
+    "write_netcdf": "ltc_causal.io.datatree",
+    "write_derivatives": "ltc_causal.io.derivatives",
+    "read_events": "ltc_causal.io.events",
     "read_graph": "ltc_causal.io.graphs",
     "write_graph": "ltc_causal.io.graphs",
+    "from_nifti": "ltc_causal.io.nifti",
+    "read_recording": "ltc_causal.io.recording",
+    "from_mne": "ltc_causal.io.sensors",
     "read_spm_inputs": "ltc_causal.io.spm.first_level",
     "read_voi": "ltc_causal.io.spm.first_level",
     "read_spm": "ltc_causal.io.spm.read",
     "write_spm": "ltc_causal.io.spm.write",
+    "write_table": "ltc_causal.io.tables",
     "DCM": "ltc_causal.models.dcm",
     "LiquidNetwork": "ltc_causal.models.liquid",
     "RegressionDCM": "ltc_causal.models.regression_dcm",
     "simulate": "ltc_causal.models.simulate",
     "SourceNetwork": "ltc_causal.models.source_network",
+    "SpectralDCM": "ltc_causal.models.spectral_dcm",
     "SynapticNetwork": "ltc_causal.models.synaptic",
     "coupling_of": "ltc_causal.reduction.autodiff",
     "certify": "ltc_causal.reduction.certificate",
@@ -189,6 +211,7 @@ __all__ = [
     "Certificate",
     "Clamp",
     "Coupling",
+    "CrossSpectra",
     "Cut",
     "DCM",
     "Diagnosis",
@@ -224,6 +247,7 @@ __all__ = [
     "SetInput",
     "SetParameter",
     "SourceNetwork",
+    "SpectralDCM",
     "Status",
     "SynapticNetwork",
     "Taylor",
@@ -263,6 +287,8 @@ __all__ = [
     "feedback_loops",
     "fit",
     "fit_many",
+    "from_mne",
+    "from_nifti",
     "from_synaptic",
     "group_graph",
     "implied_independences",
@@ -279,7 +305,10 @@ __all__ = [
     "prune",
     "rank_by_information",
     "rank_by_separation",
+    "read_bids",
+    "read_events",
     "read_graph",
+    "read_recording",
     "read_spm",
     "read_spm_inputs",
     "read_voi",
@@ -297,13 +326,18 @@ __all__ = [
     "summary_graph",
     "symbolic_coupling",
     "symbolic_flow",
+    "to_arviz",
+    "to_datatree",
     "to_liquid",
     "to_synaptic",
     "total_effect",
     "transfer_function",
     "unrolled_graph",
+    "write_derivatives",
     "write_graph",
+    "write_netcdf",
     "write_spm",
+    "write_table",
 ]
 
 

@@ -1,6 +1,7 @@
 """The command line: parse, call, exit code. The work is done in `experiments`.
 
-Exit codes: 0 done; 2 something given cannot be used (one sentence says what); 3 done, but a fit did not converge; 130 stopped by Ctrl-C.
+Exit codes: 0 done; 2 something given cannot be used (one sentence says what); 3 done, but a fit did not converge or a subject was left out; 130
+stopped by Ctrl-C.
 """
 
 from collections.abc import Iterator
@@ -68,6 +69,49 @@ def run(
     if results.unconverged:
         typer.echo(f"Not converged: {', '.join(results.unconverged)}; see {out / 'report.html'}.", err=True)
         raise typer.Exit(NOT_CONVERGED)
+
+
+@app.command()
+def group(
+    config: Annotated[Path, typer.Argument(help="The group's config.toml.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the report, tables and fits.")],
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing on the way.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Fit every subject again, also those that are there.")] = False,
+    workers: Annotated[
+        int | None, typer.Option("--workers", "-w", min=1, help="Processes; as many as there are cores unless given.")
+    ] = None,
+) -> None:
+    """Study a group: fit its models to every subject, compare, ask what subjects have in common and how they differ, and write a report."""
+    with _one_sentence():
+        from ltc_causal.experiments.group_runner import run_group
+        from ltc_causal.experiments.progress import Silent, Terminal
+
+        results = run_group(config, out, Silent() if quiet else Terminal(), fresh, workers)
+    doubtful = [*results.failures, *results.unconverged]
+    if doubtful:
+        typer.echo(f"Left out or not converged: {', '.join(doubtful)}; see {out / 'report.html'}.", err=True)
+        raise typer.Exit(NOT_CONVERGED)
+
+
+@app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(help="Folder that ltc-causal run or ltc-causal group wrote.")],
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing on the way.")] = False,
+) -> None:
+    """Write tables and report again from the fits that are in a folder."""
+    with _one_sentence():
+        from ltc_causal.experiments.progress import Silent, Terminal
+        from ltc_causal.experiments.settings_file import read_toml
+
+        progress = Silent() if quiet else Terminal()
+        if "group" in read_toml(folder / "config.toml"):
+            from ltc_causal.experiments.group_runner import rebuild_group
+
+            rebuild_group(folder, progress)
+        else:
+            from ltc_causal.experiments.runner import run_study
+
+            run_study(folder / "config.toml", folder, progress)
 
 
 @app.command()

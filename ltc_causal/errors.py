@@ -27,6 +27,8 @@ def finite_array(name: str, value: ArrayLike, ndim: int, axes: str) -> NDArray[n
 
     Raises `InputError` unless it is numeric, has `ndim` dimensions (described by `axes`) and is finite.
     """
+    if np.iscomplexobj(value):
+        raise InputError(f"{name} must be an array of real numbers, got complex ones: take the part that you mean.")
     try:
         array = np.array(value, dtype=np.float64)
     except (TypeError, ValueError) as error:
@@ -58,6 +60,8 @@ def unique_names(what: str, names: Iterable[str], count: int | None = None) -> t
     """The names as a tuple; raises `InputError` if one is empty or repeated, or if there are not `count` of them."""
     if isinstance(names, str):
         raise InputError(f"{what} must be a list of names, got the single string {names!r}: write [{names!r}].")
+    if not isinstance(names, Iterable):
+        raise InputError(f"{what} must be a list of names, got {names!r}.")
     result = tuple(str(name) for name in names)
     if count is not None and len(result) != count:
         raise InputError(f"{what} must give {count} names, one a column of the values, got {len(result)}: {list(result)}.")

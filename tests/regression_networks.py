@@ -1,9 +1,10 @@
-"""Networks of known coupling under known inputs, with their recordings, for tests of regression DCM."""
+"""Networks of known coupling, under known inputs or at rest, with their recordings, for tests of regression DCM."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import expm
+from scipy.signal import lfilter
 
 import ltc_causal as lc
 from ltc_causal.models.linear_system import response
@@ -20,6 +21,44 @@ class Network:
 
 def network(n, n_scan, dt, n_input, snr, density, seed):
     """A stable random network that every input's effect can reach, its activity exact bin by bin, its signal by an unwrapped convolution."""
+    return _recorded(n, n_scan, dt, n_input, snr, density, seed, 0.0)
+
+
+def fluctuating_network(n, n_scan, dt, n_input, snr, density, seed):
+    """The same, its regions fluctuating by themselves as well (white), so that inputs and fluctuations have the same power in the signal."""
+    return _recorded(n, n_scan, dt, n_input, snr, density, seed, 1.0)
+
+
+def resting_network(n, n_scan, dt, snr, density, seed):
+    """A network without inputs whose regions fluctuate by themselves: white for even seeds, of 1 s (autoregressive) for odd ones."""
+    rng = np.random.default_rng(seed)
+    A, intrinsic = _coupling(n, density, rng)
+    signal = _fluctuations(A, n_scan, dt, 1.0 if seed % 2 else None, rng)
+    y = signal + signal.std(axis=0) / snr * rng.standard_normal(signal.shape)
+    regions = [f"R{i}" for i in range(n)]
+    recording = lc.Recording(lc.TimeSeries(y, dt, regions), lc.Inputs(np.zeros((n_scan, 0)), dt, ()), delays=0.0)
+    return Network(A, np.zeros((n, 0)), intrinsic, recording)
+
+
+def _fluctuations(A, n_scan, dt, rate, rng):
+    """BOLD of activity that follows A under noise of an sd of its own in each region; exact in A, cut from a longer run."""
+    n, udt = len(A), dt / 16
+    before, n_bin = int(60 / udt), int(60 / udt) + 16 * n_scan
+    e = np.exp(0.3 * rng.standard_normal(n)) * rng.standard_normal((n_bin, n))
+    if rate:
+        kept = np.exp(-rate * udt)
+        e = lfilter([np.sqrt(1 - kept**2)], [1, -kept], e, axis=0)
+    step, half = expm(A * udt), expm(A * udt / 2)
+    x, activity = np.zeros(n), np.empty((n_bin, n))
+    for k in range(n_bin):
+        activity[k] = x
+        x = step @ x + half @ e[k] * np.sqrt(udt)
+    h = response(before, udt, 0.04)
+    size = n_bin + before
+    return np.fft.irfft(np.fft.rfft(activity, size, axis=0) * np.fft.rfft(h, size)[:, None], size, axis=0)[before:n_bin:16]
+
+
+def _recorded(n, n_scan, dt, n_input, snr, density, seed, fluctuations):
     rng = np.random.default_rng(seed)
     A, intrinsic = _coupling(n, density, rng)
     C = _driving(A, n_input, rng)
@@ -33,6 +72,9 @@ def network(n, n_scan, dt, n_input, snr, density, seed):
         x = step @ x + drive[k]
     h = response(n_bin, udt, 0.04)
     signal = np.fft.irfft(np.fft.rfft(activity, 2 * n_bin, axis=0) * np.fft.rfft(h, 2 * n_bin)[:, None], axis=0)[:n_bin:16]
+    if fluctuations:
+        own = _fluctuations(A, n_scan, dt, None, rng)
+        signal = signal + fluctuations * own * signal.std() / own.std()
     y = signal + signal.std(axis=0) / snr * rng.standard_normal(signal.shape)
     regions, inputs = [f"R{i}" for i in range(n)], [f"u{k}" for k in range(n_input)]
     recording = lc.Recording(lc.TimeSeries(y, dt, regions), lc.Inputs(u, udt, inputs), delays=0.0)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 import ltc_causal as lc
+from ltc_causal.models.spectral_dcm import SpectralDCM
 
 FOLDER = Path(__file__).parent / "reference" / "spm"
 BILINEAR = ["bilinear3_1", "bilinear3_2", "attention_forward", "uncentred4_selfmod_1", "bilinear5_full_1"]
@@ -34,3 +35,11 @@ def case(name: str) -> tuple[lc.DCM, lc.Recording, dict[str, Any]]:
         kind = dict(neuronal="two_state")
     model = lc.DCM(regions, inputs, d["a"], d["b"], d["c"], centre_inputs=bool(d["centre"]), **kind)
     return model, recording, d
+
+
+def spectral_case() -> tuple[SpectralDCM, lc.Recording, dict[str, Any]]:
+    """Model, recording and SPM's results of the case at rest."""
+    d = arrays("spectral4_1")
+    regions = [f"R{i}" for i in range(d["y"].shape[1])]
+    recording = lc.Recording(lc.TimeSeries(d["y"], float(d["dt"]), regions), lc.Inputs(np.zeros((len(d["y"]), 0)), float(d["dt"]), ()))
+    return SpectralDCM(regions, variant="spm"), recording, d

@@ -6,6 +6,7 @@ import time
 from importlib.metadata import version
 
 import made
+import made_group
 import numpy as np
 import pytest
 from typer.testing import CliRunner
@@ -41,6 +42,43 @@ def test_unconverged_fit_is_exit_code_3_and_the_report_says_so(tmp_path):
     result = call("run", made.write_study(tmp_path, config), "--out", tmp_path / "out", "--quiet")
     assert result.exit_code == 3 and result.stderr.startswith("Not converged: bilinear, liquid; see ") and result.stdout == ""
     assert "Not converged: bilinear and liquid." in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_group_leaves_a_report_and_names_who_was_left_out(tmp_path):
+    path, out = made_group.write_group(tmp_path), tmp_path / "out"
+    result = call("group", path, "--out", out, "--workers", "1")
+    assert result.exit_code == 3 and result.stdout == ""
+    assert "8 subjects: 7 fitted, 1 failed" in result.stderr and "Left out or not converged: sub-3; see " in result.stderr.replace(
+        "\n", " "
+    )
+    (out / "report.html").unlink()
+    again = call("report", out, "--quiet")
+    assert again.exit_code == 0 and again.stderr == "" and (out / "report.html").stat().st_size > 100_000
+
+
+def test_report_writes_a_studys_page_again_from_its_fits(tmp_path, monkeypatch):
+    config = made.CONFIG[: made.CONFIG.index("[models.liquid]")] + '[causal]\nmodel = "bilinear"\n\n[predictions]\ndraws = 10\n'
+    assert call("run", made.write_study(tmp_path, config), "--out", tmp_path / "out", "--quiet").exit_code == 0
+    (tmp_path / "out" / "report.html").unlink()
+    monkeypatch.setattr(runner, "fit", lambda *_, **__: pytest.fail("fitted"))
+    result = call("report", tmp_path / "out", "--quiet")
+    assert result.exit_code == 0 and (tmp_path / "out" / "report.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["group", "{folder}/none.toml", "--out", "{folder}/out"], "There is no config file"),
+        (["report", "{folder}"], "There is no config file"),
+        (["group", "{config}", "--out", "{folder}/out"], "the key 'data' is not known"),
+    ],
+)
+def test_groups_and_reports_refuse_in_a_sentence(tmp_path, arguments, words):
+    (tmp_path / "study").mkdir()
+    config = made.write_study(tmp_path / "study")
+    result = call(*(argument.format(folder=tmp_path, config=config) for argument in arguments))
+    assert result.exit_code == 2 and len(result.stderr.strip().splitlines()) == 1 and words in result.stderr
+    assert not (tmp_path / "out").exists()
 
 
 def test_stopped_run_says_how_to_go_on(tmp_path, monkeypatch):

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 import networkx as nx
 import numpy as np
 import pandas as pd
+from scipy.special import ndtr
 
 from ltc_causal.causal.source import Array, Entry, Source, constant_of, entries, read_source
 from ltc_causal.core.coupling import Coupling, named_vector
@@ -48,7 +49,8 @@ def causal_graph(
     Edge attributes: `kind` "intrinsic" (region to region) or "driving" (input to region); `weight` in Hz, A + sum_k u_k B[k] +
     sum_l x_l D[l], or C; `sign` 1, -1 or 0; `unit`; `modulated_by` {input: Hz per unit of it}; `gated_by` {region: Hz per unit of its
     activity}; and where there is a posterior `sd` and `probability`, that of lying on the side of zero on which the weight lies, from the
-    entries' joint distribution (of a trained network, from its ensemble).
+    entries' joint distribution (of a trained network, from its ensemble). Of a fit with indicators `weight` and `sd` are the connection's if it is
+    there, and `probability` is that of its being there with that sign.
 
     Graph attributes: `inputs` and `state`, as given; `caution`, a sentence, where the fit did not converge or the reduction's certificate
     refuses it.
@@ -140,24 +142,30 @@ def _edge(coupling: Coupling, matrix: str, parts: Parts, spread: Spread) -> dict
 def _spread(source: Source, posterior: Gaussian | None, known: dict[Entry, str]) -> Spread:
     """What is known of the uncertainty of an edge's weight: `sd` and `probability`, or nothing."""
     if posterior is not None:
-        return _gaussian_spread(posterior, known)
+        certain = source.inclusion if isinstance(source, Fit) else None
+        return _gaussian_spread(posterior, known, np.ones(len(posterior.names)) if certain is None else certain)
     if isinstance(source, TrainedNetwork):
         return _ensemble_spread(source, known)
     return lambda weight, parts: {}
 
 
-def _gaussian_spread(posterior: Gaussian, known: dict[Entry, str]) -> Spread:
-    """Standard deviation of a weighted sum of posterior entries, and the probability that it has its mean's sign."""
+def _gaussian_spread(posterior: Gaussian, known: dict[Entry, str], inclusion: Array) -> Spread:
+    """Standard deviation of a weighted sum of posterior entries, and the probability that it is there and has its mean's sign."""
     position = {name: i for i, name in enumerate(posterior.names)}
+    variances = posterior.cov.diagonal()
 
     def spread(weight: float, parts: Parts) -> dict[str, float]:
         named = {position[known[part]]: factor for part, factor in parts.items() if known[part] in position}
-        factors, where = np.array(list(named.values())), list(named)
-        variance = float(factors @ posterior.cov[np.ix_(where, where)] @ factors) if named else 0.0
+        if len(named) == 1:  # as in all of a large network, where matrices would take their time
+            variance = float(sum(factor**2 * variances[at] for at, factor in named.items()))
+        else:
+            factors, where = np.array(list(named.values())), list(named)
+            variance = float(factors @ posterior.cov[np.ix_(where, where)] @ factors) if named else 0.0
+        there = float(np.max(inclusion[list(named)])) if named else 1.0
         if variance <= 0:
-            return {"sd": 0.0, "probability": float(weight != 0)}
-        above = Gaussian(("weight",), np.array([weight]), np.array([[variance]])).probability("weight")
-        return {"sd": variance**0.5, "probability": max(above, 1 - above)}
+            return {"sd": 0.0, "probability": there * float(weight != 0)}
+        above = float(ndtr(weight / variance**0.5))
+        return {"sd": variance**0.5, "probability": there * max(above, 1 - above)}
 
     return spread
 

@@ -25,6 +25,10 @@ Array = NDArray[np.float64]
 
 STEP = 1e-5  # Hz, of the central differences: their error is of the order of 1e-10 of an effect
 CHUNK = 512  # shifted couplings at once
+MANY = 2000  # entries beyond which a variance is that over directions drawn, not of each entry's slope
+DIRECTIONS = 256  # of those: the variance is then known to 9 %
+LARGE = 50  # regions from which squaring tells stability faster than eigenvalues
+SQUARINGS, CERTAIN = 14, 1e60  # how often; and the norm beyond which powers do not come back, whatever their eigenvectors
 
 
 class Linear(NamedTuple):
@@ -161,8 +165,36 @@ def linearised(stacks: Mapping[str, Array], u: Array, x: Array | None, constant:
 def usable(A: Array, drive: Array) -> NDArray[np.bool_]:
     """Which draws have a drive, shape (draw, n), and an A in which every mode decays."""
     fine: NDArray[np.bool_] = np.isfinite(drive.sum(axis=1))
-    fine[fine] = np.linalg.eigvals(A[fine]).real.max(axis=1) < 0
+    fine[fine] = decays(A[fine])
     return fine
+
+
+def decays(A: Array) -> NDArray[np.bool_]:
+    """Whether every mode of each matrix decays, shape (draw,) for (draw, n, n).
+
+    With M = (c + A)(c - A)^-1, c > 0, which takes the left half plane into the unit circle: powers of M vanish if it does and grow without bound
+    if not. What repeated squaring leaves open, eigenvalues tell.
+    """
+    n = A.shape[-1]
+    if n < LARGE:
+        return np.linalg.eigvals(A).real.max(axis=1) < 0
+    return np.array([_decays(one) for one in A], dtype=bool)
+
+
+def _decays(A: Array) -> bool:
+    c, eye = np.linalg.norm(A) / np.sqrt(len(A)), np.eye(len(A))
+    try:
+        M = np.linalg.solve(c * eye - A, c * eye + A)
+    except np.linalg.LinAlgError:  # c is an eigenvalue
+        return False
+    for _ in range(SQUARINGS):
+        size = np.linalg.norm(M)
+        if size < 1:
+            return True
+        if size > CERTAIN:
+            return False
+        M = M @ M
+    return bool(np.linalg.eigvals(A).real.max() < 0)
 
 
 def equilibrium(A: Array, drive: Array) -> Array:
@@ -239,9 +271,31 @@ def informed(at: Local, way: Route, evaluate: Evaluate) -> bool:
     """Whether the data narrowed a function of the coupling: its variance, by the delta method, against the prior's at the same place."""
     if at.prior is None or at.posterior is None:
         return True
-    g = slopes(at, way, evaluate).reshape(len(at.prior), -1)
-    before, after = (float((g.conj() * (cov @ g)).sum().real) for cov in (at.prior, at.posterior.cov))
+    if len(at.posterior.mean) > MANY:
+        before, after = (_variance_along(at, way, evaluate, drawn) for drawn in (_drawn_from_prior(at), at.drawn))
+    else:
+        g = slopes(at, way, evaluate).reshape(len(at.prior), -1)
+        before, after = (float((g.conj() * (cov @ g)).sum().real) for cov in (at.prior, at.posterior.cov))
     return not (after > (1 - SHRINKAGE) * before)
+
+
+def _drawn_from_prior(at: Local) -> Linear:
+    """About the posterior mean."""
+    posterior = at.posterior
+    assert posterior is not None and at.prior is not None
+    prior = Gaussian(posterior.names, posterior.mean, at.prior)
+    return linearised(draw_couplings(at.coupling, prior, DIRECTIONS, 0), at.u, at.x, at.constant)
+
+
+def _variance_along(at: Local, way: Route, evaluate: Evaluate, drawn: Linear) -> float:
+    """Of a function whose argument moves as the draws do: the mean square of its slopes along them."""
+    total, count = 0.0, min(DIRECTIONS, len(drawn.A))
+    A, C = at.mean
+    for some in np.array_split(np.arange(count), max(count // (CHUNK // 16), 1)):
+        moves = Linear(STEP * (drawn.A[some] - A), STEP * (drawn.C[some] - C))
+        up, down = (evaluate(way.part(Linear(A + sign * moves.A, C + sign * moves.C))) for sign in (1, -1))
+        total += float((np.abs((up - down) / (2 * STEP)) ** 2).sum())
+    return total / count
 
 
 def status_of(at: Local, value_is_known: bool, unstable: float, is_informed: bool) -> EffectStatus:

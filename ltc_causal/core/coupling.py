@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from ltc_causal.core import html
 from ltc_causal.core.gaussian import Gaussian
 from ltc_causal.errors import InputError, finite_array, known_name, unique_names
 
@@ -61,6 +62,9 @@ class Coupling:
 
     def __str__(self) -> str:
         return self.to_frame().to_string()
+
+    def _repr_html_(self) -> str:
+        return html.card("Coupling", [("regions", html.listed(self.regions)), ("inputs", html.listed(self.inputs))], self.to_frame())
 
     def input_vector(self, inputs: Mapping[str, float] | None) -> NDArray[np.float64]:
         """Input values by position from {name: value}; inputs that are not named are 0."""
@@ -177,7 +181,7 @@ def connection_masks(
     if isinstance(connections, np.ndarray):
         if connections.shape != shape:
             raise InputError(f"{what} as an array must have shape {shape} ({kind}, target, source), got {connections.shape}.")
-        return np.stack([connection_mask(what, part, regions, regions) for part in connections])
+        return np.array([connection_mask(what, part, regions, regions) for part in connections], dtype=bool).reshape(shape)
     if not isinstance(connections, Mapping):
         raise InputError(f"{what} must give the connections of each {kind} as {{{kind}: [(source, target), ...]}}, got {connections!r}.")
     mask = np.zeros(shape, dtype=bool)

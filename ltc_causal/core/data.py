@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ltc_causal.core import html
 from ltc_causal.errors import InputError, finite_array, known_name, positive, read_only, unique_names
 
 FEWEST_SCANS = 10
@@ -70,7 +71,7 @@ class Inputs:
         object.__setattr__(self, "names", unique_names("Inputs.names", self.names, values.shape[1]))
 
     def __repr__(self) -> str:
-        return f"Inputs({len(self.values)} bins of {self.dt:g} s of {', '.join(self.names)})"
+        return f"Inputs({len(self.values)} bins of {self.dt:g} s of {', '.join(self.names) or 'no input'})"
 
     @classmethod
     def from_events(cls, events: Mapping[str, Sequence[tuple[float, float]]], duration: float, dt: float) -> "Inputs":
@@ -121,6 +122,8 @@ class Inputs:
 
     def select(self, names: Sequence[str]) -> "Inputs":
         """The named inputs, in that order."""
+        if tuple(names) == self.names:
+            return self
         columns = [known_name("input", name, self.names, "Inputs") for name in names]
         return Inputs(self.values[:, columns], self.dt, tuple(names))
 
@@ -176,6 +179,16 @@ class Recording:
 
     def __repr__(self) -> str:
         return f"Recording({self.series!r}, {self.inputs!r}, {self.confounds.shape[1]} confounds)"
+
+    def _repr_html_(self) -> str:
+        series, inputs = self.series, self.inputs
+        facts = {
+            "regions": html.listed(series.regions), "unit": series.unit,
+            "scans": f"{len(series.values)}, one every {series.dt:g} s, {series.duration:g} s in all",
+            "sampled": f"{self.delays.min():.3g} to {self.delays.max():.3g} s after a scan begins", "echo time": f"{self.echo_time:g} s",
+            "inputs": f"{html.listed(inputs.names)}; {len(inputs.values)} bins of {inputs.dt:.4g} s", "confounds": self.confounds.shape[1],
+        }  # fmt: skip
+        return html.card("Recording", facts.items())
 
     def _checked_delays(self, n_region: int) -> NDArray[np.float64]:
         if self.delays is None:

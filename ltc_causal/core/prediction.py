@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ltc_causal.core import html
 from ltc_causal.core.intervention import Intervention
 from ltc_causal.errors import InputError
 
@@ -106,21 +107,27 @@ class Prediction:
 
     def summary(self) -> str:
         """What was predicted, a row a region, and the remarks, as text."""
-        lines = [f"{self._heading()}, {len(self.times)} times to {self.times[-1]:g} s, {len(self.draws)} draws."]
-        if self.unstable == len(self.draws):
-            lines.append("No draw stayed within the model's bounds, so there is no course.")
-        elif self.usual is None:
-            rows = {
-                "region": self.regions,
-                "mean": self.mean.mean(axis=0),
-                "lowest": self.mean.min(axis=0),
-                "highest": self.mean.max(axis=0),
-            }
-            lines.append(_table(pd.DataFrame(rows)))
-        else:
-            lines.append(f"Change against the course without them, {100 * self.probability:g} % intervals of the same draws:")
-            lines.append(_table(self.effect.by_region()))
+        sentence, table = self._by_region()
+        lines = [f"{self._heading()}, {self._extent()}.", *([sentence] if sentence else []), *([] if table is None else [_table(table)])]
         return "\n".join([*lines, *(f"Remark: {remark}" for remark in self.remarks)])
+
+    def _by_region(self) -> tuple[str, pd.DataFrame | None]:
+        """A row a region, of the course or of what changes, and a sentence before it; no rows where there is no course."""
+        if self.unstable == len(self.draws):
+            return "No draw stayed within the model's bounds, so there is no course.", None
+        if self.usual is None:
+            parts = {"mean": self.mean.mean(axis=0), "lowest": self.mean.min(axis=0), "highest": self.mean.max(axis=0)}
+            return "", pd.DataFrame({"region": self.regions, **parts})
+        sentence = f"Change against the course without them, {100 * self.probability:g} % intervals of the same draws:"
+        return sentence, self.effect.by_region()
+
+    def _extent(self) -> str:
+        return f"{len(self.times)} times to {self.times[-1]:g} s, {len(self.draws)} draws"
+
+    def _repr_html_(self) -> str:
+        sentence, table = self._by_region()
+        facts = [("extent", self._extent()), *([("table", sentence.rstrip(":"))] if sentence else [])]
+        return html.card(self._heading(), facts, *([] if table is None else [table]), note=" ".join(self.remarks))
 
     def _heading(self) -> str:
         return f"{self.kind.capitalize()} of {QUANTITIES.get(self.quantity, self.quantity)}, {self.describe()}"

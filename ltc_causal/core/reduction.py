@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ltc_causal.core import html
 from ltc_causal.core.coupling import Coupling
 from ltc_causal.core.gaussian import Gaussian
 from ltc_causal.core.intervention import Intervention
@@ -103,3 +104,7 @@ class Reduction:
     def __str__(self) -> str:
         table = self.to_frame().drop(columns="unit").to_string(index=False, float_format=lambda value: f"{value:.3f}")
         return "\n".join([self.certificate.verdict, *([self.note] if self.note else []), table])
+
+    def _repr_html_(self) -> str:
+        facts = [("how", self.certificate.method), ("certificate", self.certificate.verdict)]
+        return html.card("Reduction to the coupling of a DCM", facts, self.to_frame(), note=self.note)

@@ -3,6 +3,7 @@
 Lives here: the problem and the Protocol. Does not live here: how it is posed (`models.regression_dcm`) or solved (`inference.conjugate`).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -72,6 +73,42 @@ class SmoothedProblem:
 
 
 @dataclass(frozen=True, eq=False)
+class NetworkProblem:
+    """dx/dt = A x + C u + w, y = h * x + noise: of w it is known only that it fluctuates in each region by itself. To be fitted as a whole.
+
+    signal : y, shape (scan, region); confounds : shape (scan, confound); dt : seconds between scans
+    delays : shape (region,), seconds from a scan's time until the region is read
+    driven : h * u when the regions are read on average, the inputs seen through the haemodynamics, shape (scan, input); no column at rest
+    transfer : h at angular frequencies in 1/s, complex
+    intrinsic, driving : which connections there may be, shapes (region, region) and (region, input)
+    self_mean, self_sd : of the prior of self-connections, in Hz
+    sparse : whether each connection between regions has an indicator, the probability that it is there
+    """
+
+    signal: Array
+    confounds: Array
+    dt: float
+    delays: Array
+    driven: Array
+    transfer: Callable[[Array], NDArray[np.complex128]]
+    intrinsic: NDArray[np.bool_]
+    driving: NDArray[np.bool_]
+    self_mean: float
+    self_sd: float
+    sparse: bool = False
+
+    @property
+    def n_region(self) -> int:
+        """Number of regions."""
+        return self.signal.shape[1]
+
+    @property
+    def allowed(self) -> NDArray[np.bool_]:
+        """Intrinsic and driving side by side, shape (region, region + input)."""
+        return np.concatenate([self.intrinsic, self.driving], axis=1)
+
+
+@dataclass(frozen=True, eq=False)
 class RegionSolution:
     """What is found for one region.
 
@@ -118,8 +155,8 @@ class RegressionModel(Protocol):
         """Where a region's connections stand among the parameters, and in the design."""
         ...
 
-    def regression(self, recording: Recording) -> "RegressionProblem | SmoothedProblem":
-        """The regressions of a recording."""
+    def regression(self, recording: Recording) -> "RegressionProblem | SmoothedProblem | NetworkProblem":
+        """What a recording poses."""
         ...
 
     def explained(self, theta: Array, recording: Recording) -> Array:

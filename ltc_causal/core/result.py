@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ltc_causal.core import html
 from ltc_causal.core.ascent import Approximation, Attempt, History, Status
 from ltc_causal.core.coupling import Coupling, coupling_posterior, split_edge_name
 from ltc_causal.core.data import Recording
@@ -213,6 +214,15 @@ class Fit:
 
     def __repr__(self) -> str:
         return f"Fit({self.model!r}: free energy {self.free_energy:.2f}, {self.status.name.lower().replace('_', ' ')})"
+
+    def _repr_html_(self) -> str:
+        explained = dict(zip(self.model.regions, self.variance_explained.tolist(), strict=True))
+        facts = {
+            "model": self.model.describe(), "status": self.status, "free energy": f"{self.free_energy:.2f} nats{self._effort()}",
+            "variance explained": html.listed([f"{region} {100 * share:.0f} %" for region, share in explained.items()]),
+        }  # fmt: skip
+        note = f"Coupling in {self.coupling_unit}, 90 % intervals; self-connections are decay rates, hence negative."
+        return html.card("Fit", facts.items(), self.to_frame().drop(columns="unit"), note=note)
 
     def __str__(self) -> str:
         return self.summary()

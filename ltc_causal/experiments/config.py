@@ -1,42 +1,21 @@
 """What a study's `config.toml` may say, checked before anything is computed.
 
-Lives here: the settings with their defaults, their checks, reading and writing. Does not live here: what is done with them (`runner`).
+Lives here: the settings with their defaults and checks. Does not live here: the file (`settings_file`), what is done with them (`runner`).
 
 A key that is not known is refused with the nearest known one; a path in the file is relative to the file.
 """
 
-import hashlib
-import json
 import re
-import tomllib
-from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias, get_args
+from typing import Annotated, Literal, TypeAlias, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from ltc_causal.core.intervention import Clamp, Cut, Drive, Intervention, Lesion, Pulse, Scale, SetInput, SetParameter
 from ltc_causal.errors import InputError, known_name, unique_names
-from ltc_causal.files import write_text
+from ltc_causal.experiments.settings_file import Settings, fingerprint, read_settings, write_settings
 
 Pair: TypeAlias = tuple[str, str]
-
-
-class Settings(BaseModel):
-    """A section: frozen, and closed to keys that it does not know."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _only_known_keys(cls, given: Any) -> Any:
-        if isinstance(given, dict):
-            for key in given:
-                if key not in cls.model_fields:
-                    near = get_close_matches(key, cls.model_fields, n=1, cutoff=0.6)
-                    hint = f"did you mean {near[0]!r}?" if near else f"the keys here are {list(cls.model_fields)}."
-                    raise ValueError(f"the key {key!r} is not known; {hint}")
-        return given
 
 
 class Data(Settings):
@@ -264,11 +243,6 @@ class Config(Settings):
         return fingerprint(self.model_dump(mode="json"))
 
 
-def fingerprint(content: Any) -> str:
-    """12 hexadecimal digits of the SHA-256 of plain values, whatever the order of their keys."""
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
-
-
 def read_config(path: str | Path) -> Config:
     """Read and check a study's settings.
 
@@ -276,49 +250,8 @@ def read_config(path: str | Path) -> Config:
     wrong kind, or a name of a region, an input or a model that the study does not have.
     """
     path = Path(path)
-    if not path.is_file():
-        raise InputError(f"There is no config file at {path}: check the path.")
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not valid TOML: {error}.") from None
-    try:
-        config = Config.model_validate(content)
-    except ValidationError as error:
-        raise InputError(f"{path}: {_sentence(error)}") from None
-    try:
-        _check_names(config)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from None
+    config = read_settings(path, Config, _check_names, KINDS)
     return _with_absolute_file(config, path.parent)
-
-
-def _sentence(error: ValidationError) -> str:
-    """The first thing that is wrong, as `key.path: what`; the rest is often its consequence."""
-    first = error.errors()[0]
-    place = _key_path(first["loc"])
-    message = first["msg"].removeprefix("Value error, ")
-    if first["type"] == "missing":
-        return f"the key {place} is missing: add it."
-    if first["type"] == "model_type":
-        return f"{place} must be a section with keys of its own, got {first['input']!r}."
-    message = message[0].lower() + message[1:]
-    given = (
-        "" if first["type"] in ("value_error", "union_tag_not_found") or isinstance(first["input"], dict) else f", got {first['input']!r}"
-    )
-    ending = "" if message.endswith(("?", ".")) else "."
-    return f"in {place}, {message}{given}{ending}" if place else f"{message}{given}{ending}"
-
-
-def _key_path(location: tuple[int | str, ...]) -> str:
-    """`interventions[0].do[1].source`, without the tag that pydantic puts between a list's index and a field."""
-    text = ""
-    for before, part in zip((None, *location), location, strict=False):
-        if isinstance(part, int):
-            text += f"[{part}]"
-        elif not (isinstance(before, int) and part in KINDS):
-            text += f".{part}" if text else str(part)
-    return text
 
 
 def _check_names(config: Config) -> None:
@@ -359,29 +292,4 @@ def _with_absolute_file(config: Config, folder: Path) -> Config:
 
 def write_config(config: Config, path: str | Path) -> None:
     """Write settings as TOML, defaults included, so that `read_config` gives the same ones back."""
-    content = config.model_dump(mode="json", exclude_none=True)
-    plain = {key: value for key, value in content.items() if not isinstance(value, dict) and key != "interventions"}
-    lines = [f"{key} = {_toml(value)}" for key, value in plain.items()]
-    for section, values in content.items():
-        if isinstance(values, dict):
-            lines += ["", f"[{section}]", *(f"{_toml_key(key)} = {_toml(value)}" for key, value in values.items())]
-    for question in content["interventions"]:
-        lines += ["", "[[interventions]]", *(f"{key} = {_toml(value)}" for key, value in question.items())]
-    write_text(path, "\n".join(lines) + "\n")
-
-
-def _toml_key(key: str) -> str:
-    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else _toml(key)
-
-
-def _toml(value: Any) -> str:
-    """A value on one line. A JSON string is a TOML basic string, once the one control character that JSON leaves alone is escaped."""
-    if isinstance(value, dict):
-        return "{ " + ", ".join(f"{_toml_key(key)} = {_toml(part)}" for key, part in value.items()) + " }"
-    if isinstance(value, list):
-        return "[" + ", ".join(_toml(part) for part in value) + "]"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-    return repr(value)
+    write_settings(config, path, ["interventions"])

@@ -34,6 +34,7 @@ WORKERS_GONE = "Its worker died (out of memory, or killed) each time that it was
 EXECUTOR_GONE = (
     "The executor broke down before this subject was done: call again with a new one, subjects whose files are there are not fitted again."
 )
+KILLED = "KilledWorker"  # what dask calls a task whose workers died, some of them for another's sake
 OTHER_FILE = "is of another model, recording or method: choose another folder, or delete it"
 
 
@@ -78,6 +79,7 @@ def fit_many(
     folder: str | Path | None = None,
     workers: int | None = None,
     ahead: int | None = None,
+    replace: bool = False,
     progress: Callable[[str], object] | None = None,
 ) -> Fits:
     """Fit a model to each subject.
@@ -85,17 +87,20 @@ def fit_many(
     recordings : {subject: recording} or a list (subjects are then "1", "2", ...). A subject's recording, or list of sessions, or a function of no
         argument that reads them, which then happens where the subject is fitted, so that no more than a few are in memory
     method : as of `fit`
-    executor : any of concurrent.futures, such as a cluster's; processes on this machine unless given
+    executor : any of concurrent.futures, such as a cluster's (of dask `client.get_executor()`); processes on this machine unless given
     folder : where each finished fit is written as <subject>.fit; on a cluster one that all its machines see. Subjects whose file is there and was
         made from the same model, recording and method are not fitted again. Without it the fits are held in memory and lost with it
     workers : processes of this machine, as many as there are cores unless given; not with an executor of your own
     ahead : subjects handed out at once; 4 for each worker unless given
+    replace : fit a subject again whose file is of something else, and replace the file
     progress : called with a sentence for each subject
 
     Each worker computes with one thread. Results depend neither on the number of workers nor on their order. If a process of this machine dies,
-    the subjects that were under way are tried again, one at a time; the one that takes its process with it is reported as failed.
+    the subjects that were under way are tried again, one at a time; the one that takes its process with it is reported as failed. A cluster tries
+    them again itself.
 
-    Raises `InputError` for subjects' names that cannot be file names, and for a folder that holds a subject's fit of something else.
+    Raises `InputError` for subjects' names that cannot be file names, and for a folder that holds a subject's fit of something else (unless
+    `replace`).
     """
     if isinstance(recordings, Recording):
         raise InputError("fit_many needs several subjects' recordings, got a single Recording: give {subject: recording}, or use fit.")
@@ -105,19 +110,24 @@ def fit_many(
             raise InputError(f"The subject {name!r} cannot be a file's name: use letters, digits, points, hyphens and underscores.")
     if executor is not None and workers is not None:
         raise InputError("fit_many takes the number of workers or an executor, which has its own: leave one out.")
-    place = None if folder is None else Path(folder)
+    place = None if folder is None else Path(folder).absolute()  # workers may stand in another folder
     if place is not None:
         place.mkdir(parents=True, exist_ok=True)
     tasks = (_Task(name, source, None if place is None else place / f"{name}.fit") for name, source in given.items())
     tell = progress or (lambda sentence: None)
     workforce = executor or _processes(workers)
-    many = ahead or AHEAD * (getattr(workforce, "_max_workers", None) or os.cpu_count() or 1)
-    work = partial(_fit_one, model=model, method=method, parent=os.getpid())
+    many = ahead or AHEAD * _hands(workforce)
+    work = partial(_fit_one, model=model, method=method, replace=replace, parent=os.getpid())
     outcomes: dict[str, _Outcome] = {}
+    killed: list[_Task] = []
     with threadpool_limits(limits=1):  # for executors whose workers are threads of this process
-        for task, result in hand_out(work, tasks, workforce, many, None if executor else partial(_processes, workers)):
-            outcomes[task.name] = outcome = _outcome(task, result, executor is None)
-            tell(f"{len(outcomes)} of {len(given)}, {task.name}: {outcome.failure or outcome.words}")
+        for lot, at_once in ((tasks, many), (killed, 1)):
+            for task, result in hand_out(work, lot, workforce, at_once, None if executor else partial(_processes, workers)):
+                if type(result).__name__ == KILLED and lot is not killed:
+                    killed.append(task)  # again at the end, alone
+                    continue
+                outcomes[task.name] = outcome = _outcome(task, result, executor is None)
+                tell(f"{len(outcomes)} of {len(given)}, {task.name}: {outcome.failure or outcome.words}")
     failures = {name: outcomes[name].failure for name in given if outcomes[name].failure}
     held = {name: outcomes[name].fit for name in given if name not in failures}
     return Fits(tuple(held), failures, place, held)
@@ -147,6 +157,14 @@ def _processes(workers: int | None) -> Executor:
     return get_reusable_executor(max_workers=workers or os.cpu_count())
 
 
+def _hands(executor: Executor) -> int:
+    """How many subjects an executor computes at once, as far as it says."""
+    most, client = getattr(executor, "_max_workers", None), getattr(executor, "_client", None)
+    if most is None and client is not None:  # dask's
+        most = sum(client.ncores().values())
+    return most or os.cpu_count() or 1
+
+
 def _outcome(task: _Task, result: Any, own: bool) -> _Outcome:
     """What became of a subject, from what came back from its worker.
 
@@ -154,6 +172,8 @@ def _outcome(task: _Task, result: Any, own: bool) -> _Outcome:
     """
     if isinstance(result, BrokenExecutor):
         return _Outcome(failure=WORKERS_GONE if own else EXECUTOR_GONE)
+    if type(result).__name__ == KILLED:
+        return _Outcome(failure=WORKERS_GONE)
     if isinstance(result, Exception):  # on its way to or from the worker
         return _Outcome(failure=_in_words(result))
     if result.other_file:
@@ -161,7 +181,7 @@ def _outcome(task: _Task, result: Any, own: bool) -> _Outcome:
     return result
 
 
-def _fit_one(task: _Task, model: Any, method: Any, parent: int) -> _Outcome:
+def _fit_one(task: _Task, model: Any, method: Any, replace: bool, parent: int) -> _Outcome:
     """In a worker: read, look whether it is done, fit, write. Whatever goes wrong with this subject is its outcome."""
     if os.getpid() != parent:
         threadpool_limits(limits=1)
@@ -172,7 +192,7 @@ def _fit_one(task: _Task, model: Any, method: Any, parent: int) -> _Outcome:
             return _Outcome(result, words=_ending(result))
         key = _key(model, recording, method)
         known = _made_from(task.path)
-        if known is not None:
+        if known is not None and (known == key or not replace):
             return _Outcome(task.path, other_file=known != key, words="was there")
         result = fit(model, recording, method)
         save(result, task.path, {KEY: key})

@@ -28,11 +28,12 @@ def hand_out(
         while True:
             alone = bool(suspects)
             more = iter([suspects.popleft()]) if alone else waiting
-            broken = _fill(work, more, executor, ahead, flying, suspects)
+            broken = _fill(work, more, executor, ahead, flying, suspects, (BrokenExecutor,) if renew else (Exception,))
             if not flying and not broken and not suspects:
                 return
             for future in wait(flying, return_when=FIRST_COMPLETED).done if flying else ():
-                item, error = flying.pop(future), future.exception()
+                # Cancelled by no one here: the executor has gone.
+                item, error = flying.pop(future), BrokenExecutor() if future.cancelled() else future.exception()
                 if isinstance(error, BrokenExecutor):
                     broken = True
                     if not alone or renew is None:
@@ -52,16 +53,22 @@ def hand_out(
 
 
 def _fill(
-    work: Callable[[Item], Any], items: Iterator[Item], executor: Executor, ahead: int, flying: dict[Future, Item], suspects: deque[Item]
+    work: Callable[[Item], Any],
+    items: Iterator[Item],
+    executor: Executor,
+    ahead: int,
+    flying: dict[Future, Item],
+    suspects: deque[Item],
+    broken: tuple[type[Exception], ...],
 ) -> bool:
-    """Hand out items until enough are under way; whether the executor was found broken."""
+    """Hand out items until enough are under way; whether the executor was found broken, which each says with an exception of its own."""
     while len(flying) < ahead:
         item = next(items, None)
         if item is None:
             return False
         try:
             flying[executor.submit(work, item)] = item
-        except BrokenExecutor:
+        except broken:
             suspects.append(item)
             return True
     return False

@@ -1,24 +1,21 @@
 """A study as one HTML page that needs nothing beside it: figures are inside, as SVG.
 
-Lives here: figures and tables of the page, and its writing. Does not live here: the layout (report.html.j2), the sentences (`narrative`).
+Lives here: figures and tables of the page, and its writing. Does not live here: the layout (report.html.j2), the sentences (`narrative`), what
+all pages share (`page`).
 """
 
-import platform
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
-from importlib.metadata import version
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from ltc_causal.core.effect import Effect
 from ltc_causal.core.result import Fit
 from ltc_causal.experiments import narrative
 from ltc_causal.experiments.narrative import interval, number
+from ltc_causal.experiments.page import drawn, fill, provenance
 from ltc_causal.experiments.study import Answer, Results, intervention_frame, records, usable
 from ltc_causal.files import write_text
 from ltc_causal.io.archive import package_version
@@ -29,9 +26,6 @@ from ltc_causal.plotting.interventions import plot_intervention
 from ltc_causal.plotting.matrices import plot_coupling_matrices
 from ltc_causal.plotting.signals import plot_fit, plot_recording
 from ltc_causal.plotting.style import SERIES
-from ltc_causal.plotting.svg import inline_svg
-
-LIBRARIES = ("numpy", "scipy", "numba", "pandas", "networkx", "matplotlib")
 
 
 def write_report(results: Results, path: str | Path, seconds: float) -> None:
@@ -41,11 +35,8 @@ def write_report(results: Results, path: str | Path, seconds: float) -> None:
 
 def render(results: Results, seconds: float) -> str:
     """The page as text."""
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"number": number, "share": narrative.share, "listed": narrative.listed}
-    environment.filters |= {"group": connection_group, "label": connection_label}
-    template = environment.from_string(files("ltc_causal.experiments").joinpath("report.html.j2").read_text(encoding="utf-8"))
-    return template.render(
+    return fill(
+        "report.html.j2",
         config=results.config,
         results=results,
         recording=results.recording,
@@ -63,7 +54,7 @@ def render(results: Results, seconds: float) -> str:
         total_effects=_effect_rows(results),
         methods=narrative.methods(results, package_version()),
         citations=narrative.citations(results),
-        provenance=_provenance(results, seconds),
+        provenance=provenance(seconds, results.config.seed, results.config.digest()),
     )
 
 
@@ -97,7 +88,7 @@ def _figures(results: Results) -> dict[str, Markup]:
         for place, one in enumerate(inquiry.answers):
             if one.change is not None:
                 figures[f"intervention-{place}"] = (lambda one=one: _intervention_figure(results, one), _intervention_words(one))
-    return {name: Markup(inline_svg(draw(), words, name)) for name, (draw, words) in figures.items()}
+    return drawn(figures)
 
 
 def _intervention_figure(results: Results, one: Answer):
@@ -197,16 +188,3 @@ def _effect_row(effect: Effect) -> dict[str, str]:
     if effect.lower is not None and effect.upper is not None and effect.probability_positive is not None:
         row |= {"interval": interval(effect.lower, effect.upper, 3), "probability": number(effect.probability_positive, 3)}
     return row
-
-
-def _provenance(results: Results, seconds: float) -> Mapping[str, str]:
-    libraries = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
-    return {
-        "Written": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "Took": f"{seconds:.1f} s",
-        "ltc_causal": package_version(),
-        "Python": f"{platform.python_version()} on {platform.system()} {platform.machine()}",
-        "Libraries": libraries,
-        "Seed": str(results.config.seed),
-        "Settings": f"fingerprint {results.config.digest()}; config.toml beside this page",
-    }

@@ -5,21 +5,18 @@ A fit whose file is there and was made from the same settings is loaded and not 
 Lives here: the order of the steps, files, the log. Does not live here: what a step computes (`study`), what is written of it (`report`).
 """
 
-import logging
-import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from ltc_causal.core.data import Recording
 from ltc_causal.core.result import Fit, Status
 from ltc_causal.errors import InputError
 from ltc_causal.experiments import settings, study
-from ltc_causal.experiments.config import Config, fingerprint, read_config, write_config
+from ltc_causal.experiments.config import Config, read_config, write_config
 from ltc_causal.experiments.progress import Progress, Silent
 from ltc_causal.experiments.report import write_report
-from ltc_causal.experiments.stopping import Stop, remembered_interrupt
+from ltc_causal.experiments.settings_file import fingerprint
+from ltc_causal.experiments.steps import Steps, logged, make_folder
 from ltc_causal.experiments.study import Inquiry, Results
 from ltc_causal.inference.fit import fit
 from ltc_causal.io.archive import load, package_version, read_header, save
@@ -47,8 +44,8 @@ def run_study(config_path: str | Path, out: str | Path, progress: Progress | Non
     recording = settings.read_data(config)
     study.check_questions(config, recording)
     folder = Path(out)
-    _make_folder(folder)
-    with _logged(folder / "run.log", progress or Silent()) as steps:
+    make_folder(folder)
+    with logged(folder / "run.log", progress or Silent()) as steps:
         write_config(config, folder / "config.toml")
         series = recording.series
         steps.note(f"Data: {len(series.values)} scans of {series.dt:g} s; regions {', '.join(recording.regions)}")
@@ -67,17 +64,8 @@ def run_study(config_path: str | Path, out: str | Path, progress: Progress | Non
     return results
 
 
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"The output folder {folder} cannot be made ({error.strerror}): choose another with --out.") from None
-    if not os.access(folder, os.W_OK):
-        raise InputError(f"The output folder {folder} cannot be written to: choose another with --out.")
-
-
 def _fitted(
-    steps: "Steps", config: Config, name: str, model: DCM, recording: Recording, before: dict[str, Fit], folder: Path, fresh: bool
+    steps: Steps, config: Config, name: str, model: DCM, recording: Recording, before: dict[str, Fit], folder: Path, fresh: bool
 ) -> Fit:
     """The fit of one model: from its file if that was made from the same settings, else computed and written."""
     path, key = folder / f"{name}.fit", _key(config, name, model, recording)
@@ -127,7 +115,7 @@ def _known_fit(path: Path, key: str) -> Fit | None:
         return None
 
 
-def _inquire(steps: "Steps", config: Config, asked: Fit) -> Inquiry | None:
+def _inquire(steps: Steps, config: Config, asked: Fit) -> Inquiry | None:
     """Reduce, draw, intervene: everything that is asked of one model, or nothing if its fit has no usable numbers."""
     name = config.causal.model
     if not study.usable(asked):
@@ -169,54 +157,3 @@ def _write_tables(results: Results, folder: Path) -> None:
         if answers:
             inquiry = results.inquiry
             save_figure(plot_overview(results.asked, inquiry.graph, inquiry.usual, answers[0].prediction), folder / "overview.svg")
-
-
-class Steps:
-    """Tells the log and the watcher of every step."""
-
-    def __init__(self, log: logging.Logger, progress: Progress, stop: Stop):
-        self._log = log
-        self._progress = progress
-        self._stop = stop
-
-    def note(self, text: str) -> None:
-        """Something that took no time."""
-        self._log.info(text)
-        self._progress.done(text)
-
-    @contextmanager
-    def step(self, doing: str, done: str) -> Iterator[list[str]]:
-        """Something that takes time; the list that is given takes a word on how it ended."""
-        self._stop.check()
-        self._log.info("%s", doing)
-        self._progress.start(doing)
-        outcome: list[str] = []
-        yield outcome
-        self._stop.check()
-        text = f"{done}: {'; '.join(outcome)}" if outcome else done
-        self._log.info(text)
-        self._progress.done(text)
-
-
-@contextmanager
-def _logged(path: Path, progress: Progress) -> Iterator[Steps]:
-    """Steps with a log file that grows from run to run; it also keeps how a run was stopped."""
-    # A logger of its own, in no hierarchy: two studies in one process do not write into each other's log.
-    log = logging.Logger("ltc_causal.run", logging.INFO)
-    handler = logging.FileHandler(path, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    log.addHandler(handler)
-    log.info("Run started, ltc_causal %s", package_version())
-    try:
-        with remembered_interrupt() as stop:
-            yield Steps(log, progress, stop)
-        log.info("Run finished")
-    except KeyboardInterrupt:
-        log.warning("Run stopped by the user")
-        raise
-    except Exception as error:
-        log.error("Run failed: %s: %s", type(error).__name__, error)
-        raise
-    finally:
-        progress.close()
-        handler.close()

@@ -7,7 +7,8 @@ from ltc_causal import datasets
 from ltc_causal.core.data import Recording
 from ltc_causal.core.model import NoisePrior
 from ltc_causal.errors import known_name
-from ltc_causal.experiments.config import Config
+from ltc_causal.experiments.config import Config, Structure
+from ltc_causal.experiments.group_config import GroupConfig
 from ltc_causal.inference.laplace import VariationalLaplace
 from ltc_causal.io.recording import read_recording
 from ltc_causal.models.dcm import DCM
@@ -20,14 +21,19 @@ def read_data(config: Config) -> Recording:
         recording = read_recording(config.data.file)
     else:
         recording = {"attention": datasets.attention}[str(config.data.dataset)]()
-    for name in config.structure.inputs:
+    return checked(recording, config.structure)
+
+
+def checked(recording: Recording, structure: Structure) -> Recording:
+    """A recording with the regions that the models are about; raises `InputError` if it lacks a region or an input."""
+    for name in structure.inputs:
         known_name("input", name, recording.inputs.names, "the recording (structure.inputs)")
-    for name in config.structure.regions:
+    for name in structure.regions:
         known_name("region", name, recording.regions, "the recording (structure.regions)")
-    return recording.select(config.structure.regions)
+    return recording.select(structure.regions)
 
 
-def build_model(config: Config, name: str) -> DCM:
+def build_model(config: Config | GroupConfig, name: str) -> DCM:
     """One of the study's models; raises `InputError` if the study has no such model."""
     structure, model = config.structure, list(config.models.values())[known_name("model", name, list(config.models), "the study")]
     return DCM(
@@ -42,6 +48,6 @@ def build_model(config: Config, name: str) -> DCM:
     )
 
 
-def method(config: Config) -> VariationalLaplace:
+def method(config: Config | GroupConfig) -> VariationalLaplace:
     """How the study's models are fitted."""
     return VariationalLaplace(**config.fit.model_dump(), seed=config.seed)

@@ -30,6 +30,7 @@ from ltc_causal.group.subjects import Subject, Subjects, chosen_parameters, read
 
 Array = NDArray[Any]
 
+UNSCALED = 0.98  # a signal that is scaled down by less counts as not scaled
 PATHS = ("exact", "spm")
 COMPONENTS = ("parameter", "one")
 
@@ -70,7 +71,7 @@ class EmpiricalBayes:
 class GroupFit:
     """A hierarchical model of several subjects, fitted to their fits.
 
-    subjects : {name: its posterior, prior, free energy, model and status}
+    subjects : {name: its posterior, prior, free energy, model, status and scaling}
     parameters : those that the group shares, named as in the fits and on the scale of their model
     design : the mean and the covariates, centred
     prior, effects : Gaussians over the effects b, named `covariate: parameter`
@@ -172,7 +173,7 @@ class GroupFit:
             [
                 f"Group of {len(self.subjects)} subjects, {len(self.parameters)} parameters; free energy {self.free_energy:.2f} nats.",
                 self.design.describe(),
-                *self._doubts(),
+                *self.doubts,
                 "Effects on the scale of the model's parameters, 90 % intervals:",
                 table,
             ]
@@ -181,16 +182,24 @@ class GroupFit:
     def __repr__(self) -> str:
         return f"GroupFit({len(self.subjects)} subjects, {', '.join(self.design.names)}: free energy {self.free_energy:.2f})"
 
-    def _doubts(self) -> list[str]:
+    @property
+    def doubts(self) -> list[str]:
+        """What to think of before these numbers are believed, a sentence each: first levels, their scaling, the second level's ascent."""
+        doubts = []
         failed = [name for name, fit in self.subjects.items() if fit.status is not None and not fit.status.converged]
-        doubts = (
-            [
-                f"The fits of {len(failed)} subject(s) did not converge or do not say so: {', '.join(failed[:5])}{', ...' * (len(failed) > 5)}."
-            ]
-            if failed
-            else []
-        )
-        return doubts if self.converged else [*doubts, "The second level did not converge: its numbers are not to be relied on."]
+        if failed:
+            some = ", ".join(failed[:5]) + ", ..." * (len(failed) > 5)
+            doubts.append(f"The fits of {len(failed)} subject(s) did not converge or do not say so: {some}.")
+        scaled = [min(fit.scales) for fit in self.subjects.values() if fit.scales and min(fit.scales) < UNSCALED]
+        if scaled:
+            doubts.append(
+                f"The signals of {len(scaled)} subject(s) were scaled down, by factors of {min(scaled):.2g} to {max(scaled):.2g}, before they were "
+                "fitted, so that blood saturates at another strength than the model has it and stronger subjects seem to be driven less: effects "
+                "may be claimed that are not there, above all on driving inputs (C); fit with signal_range=None, in percent signal change."
+            )
+        if not self.converged:
+            doubts.append("The second level did not converge: its numbers are not to be relied on.")
+        return doubts
 
     @property
     def _names(self) -> tuple[str, ...]:

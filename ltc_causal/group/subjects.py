@@ -20,6 +20,7 @@ class Subject:
     """What the group keeps of a subject's fit: not its recording, so that many subjects fit into memory.
 
     status : how the fit ended; None where the fit does not say
+    scales : by what the signal of each session was multiplied before it was fitted; empty where the fit does not say
     """
 
     posterior: Gaussian
@@ -27,6 +28,15 @@ class Subject:
     free_energy: float
     model: Any = None
     status: Status | None = None
+    scales: tuple[float, ...] = ()
+
+    @classmethod
+    def of(cls, fit: Any) -> "Subject":
+        """What the group keeps of anything with a posterior, a prior and a free energy."""
+        scales = getattr(fit, "scales", None)
+        if scales is None:
+            scales = tuple(float(one.scale) for one in getattr(fit, "sessions", ()) if hasattr(one, "scale"))
+        return cls(fit.posterior, fit.prior, float(fit.free_energy), getattr(fit, "model", None), getattr(fit, "status", None), scales)
 
 
 Subjects: TypeAlias = Sequence[Any] | Mapping[str, Any]
@@ -50,7 +60,7 @@ def read_subjects(what: str, fits: Subjects, fewest: int = 2) -> dict[str, Subje
             raise InputError(
                 f"{what} needs a Gaussian posterior and prior of every subject, but that of {name!r} is a {type(fit).__name__}: give fits."
             )
-        one = Subject(fit.posterior, fit.prior, float(fit.free_energy), getattr(fit, "model", None), getattr(fit, "status", None))
+        one = Subject.of(fit)
         subjects[name] = _sharing(one, next(iter(subjects.values()), one))
         first = next(iter(subjects.values())).prior.names
         if one.prior.names != first or one.posterior.names != first:

@@ -12,7 +12,7 @@ Lives here: `ridge`. Does not live here: sparsity (`sparse`), the model, the Fit
 """
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numba
@@ -22,6 +22,7 @@ from scipy.linalg import cho_factor, cho_solve, eigh
 from scipy.special import digamma, gammaln
 
 from ltc_causal.core.regression import RegionSolution, RegressionProblem
+from ltc_causal.inference.checkpoint import Parts
 
 Array = NDArray[np.float64]
 
@@ -56,31 +57,28 @@ def gram(design: Array, target: Array, end: int, flat: NDArray[np.int64]) -> Gra
     return Gram(X.T @ X, y.T @ X, np.einsum("kr,kr->r", y, y), flat, shear)
 
 
-def ridge(problem: RegressionProblem, mapper: Callable = map) -> list[RegionSolution]:
+def ridge(problem: RegressionProblem, run: Parts | None = None, stage: str = "ridge") -> list[RegionSolution]:
     """Every region by itself, columns of infinite prior precision left out.
 
-    mapper : as `map`, perhaps that of a pool of threads; its items are the sets of regions that use the same rows
+    run : how, and what of it is there already; regions that use the same rows are solved together
     """
-    groups: dict[tuple[int, bytes], list[int]] = defaultdict(list)
     active = np.isfinite(problem.prior_precision)
-    for region, (end, columns) in enumerate(zip(problem.ends, active, strict=True)):
-        groups[int(end), columns.tobytes()].append(region)
-    ends: dict[int, list[list[int]]] = defaultdict(list)
-    for (end, _), regions in groups.items():
-        ends[end].append(regions)
+    by_rows: dict[int, list[int]] = defaultdict(list)
+    for region, end in enumerate(problem.ends):
+        by_rows[int(end)].append(region)
 
-    def solve(item: tuple[int, list[list[int]]]) -> dict[int, RegionSolution]:
-        end, members = item
+    def solve(regions: Sequence[int]) -> list[RegionSolution]:
+        end = int(problem.ends[regions[0]])
         sums = gram(problem.design, problem.target, end, _flat_column(problem, end))
+        by_columns: dict[bytes, list[int]] = defaultdict(list)
+        for region in regions:
+            by_columns[active[region].tobytes()].append(region)
         found: dict[int, RegionSolution] = {}
-        for regions in members:
-            found |= zip(regions, _solve_group(problem, sums, regions, active[regions[0]]), strict=True)
-        return found
+        for some in by_columns.values():
+            found |= zip(some, _solve_group(problem, sums, some, active[some[0]]), strict=True)
+        return [found[region] for region in regions]
 
-    solutions: dict[int, RegionSolution] = {}
-    for found in mapper(solve, ends.items()):
-        solutions |= found
-    return [solutions[region] for region in range(problem.n_region)]
+    return (run or Parts()).regions(stage, list(by_rows.values()), solve)
 
 
 def covariance(problem: RegressionProblem, region: int, solution: RegionSolution, columns: NDArray[np.int64]) -> Array:

@@ -15,11 +15,13 @@ from numpy.typing import NDArray
 
 from ltc_causal.core.model import Features, GenerativeModel, NoisePrior
 from ltc_causal.core.result import History, Status
+from ltc_causal.numerics.spare import Spare
+from ltc_causal.numerics.squares import packed_squares
 
 Array = NDArray[np.float64]
 
 DIFFERENCE_STEP = np.exp(-8.0)  # SPM's forward difference
-LARGE = 64  # parameters, beyond which numpy's and LAPACK's matrices are quicker than compiled loops
+LARGE = 64  # parameters, beyond which LAPACK's matrices are quicker than compiled loops
 CONFOUND_PRECISION = 1e-8  # a flat prior, but for rounding
 NEGLIGIBLE_VARIANCE = 1e-16  # of the largest prior variance: such a direction counts as fixed
 
@@ -35,6 +37,7 @@ class Design(NamedTuple):
     free : (free,), positions of the parameters that can vary
     basis : (free, coordinate), orthonormal eigenvectors of the prior covariance of the free parameters; None where it is diagonal already
     precision : (coordinate,), prior precision in that basis
+    spare : memory for the large sums of the points to come
     """
 
     model: GenerativeModel
@@ -49,6 +52,7 @@ class Design(NamedTuple):
     basis: Array | None
     precision: Array
     noise: NoisePrior
+    spare: Spare
 
 
 class Point(NamedTuple):
@@ -62,7 +66,7 @@ class Point(NamedTuple):
 class Sums(NamedTuple):
     """Sums over time of each channel, e the residual y - prediction - X beta: J'J, J'X, J'e, X'e, e'e."""
 
-    JJ: Array  # (channel, coordinate, coordinate)
+    JJ: Array  # (channel, coordinate, coordinate); with more than LARGE coordinates packed, see `numerics.squares`
     JX: Array  # (channel, coordinate, confound)
     Je: Array  # (channel, coordinate)
     Xe: Array  # (channel, confound)
@@ -92,7 +96,8 @@ def design(model: GenerativeModel, features: Sequence[Features], differences: st
     y = tuple(np.array(one.values, dtype=np.float64, order="C") for one in features)
     free = np.flatnonzero(model.prior.free)
     basis, precision = _prior_basis(model.prior.cov[np.ix_(free, free)])
-    return Design(model, tuple(features), differences, y, X, np.repeat(g, n, axis=0), padding, n_time, free, basis, precision, model.noise)
+    g = np.repeat(g, n, axis=0)
+    return Design(model, tuple(features), differences, y, X, g, padding, n_time, free, basis, precision, model.noise, Spare())
 
 
 def _rotated(X: Array, columns: int) -> tuple[Array, Array]:
@@ -142,23 +147,24 @@ def nowhere(d: Design, point: Point) -> Ascent:
 
 
 def evaluate(d: Design, p: Array, beta: Array) -> tuple[Sums, tuple[Array, ...]] | None:
-    """The sums over time at a point, and the prediction of each session; None where the model is unstable there."""
+    """The sums over time at a point, and the prediction of each session; None where the model is unstable there.
+
+    A course that runs away overflows: that is found here, so that the caller may silence warnings.
+    """
     theta = parameters(d, p)
     n = d.y[0].shape[1]
     parts, predictions = [], []
-    # A course that runs away overflows: that is found below and answered with a shorter step, so no warning is due.
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        for session, features in enumerate(d.features):
-            prediction, jacobian, stable = _linearise(d, theta, features)
-            if not stable:
-                return None
-            jacobian = np.ascontiguousarray(jacobian if d.basis is None else jacobian @ d.basis)
-            sum_up = _sums if jacobian.shape[-1] <= LARGE else _large_sums
-            *sums, finite = sum_up(d.y[session], prediction, jacobian, d.X[session], beta[n * session : n * session + n])
-            if not finite:
-                return None
-            parts.append(sums)
-            predictions.append(prediction)
+    for session, features in enumerate(d.features):
+        prediction, jacobian, stable = _linearise(d, theta, features)
+        if not stable:
+            return None
+        jacobian = np.ascontiguousarray(jacobian if d.basis is None else jacobian @ d.basis)
+        data = d.y[session], prediction, jacobian, d.X[session], beta[n * session : n * session + n]
+        *sums, finite = _sums(*data) if jacobian.shape[-1] <= LARGE else _large_sums(*data, d.spare)
+        if not finite:
+            return None
+        parts.append(sums)
+        predictions.append(prediction)
     merged = parts[0] if len(parts) == 1 else [np.concatenate(same) for same in zip(*parts, strict=True)]
     return Sums(*merged), tuple(predictions)
 
@@ -197,13 +203,18 @@ def _sums(y, prediction, jacobian, X, beta):
     return JJ, JX, Je, Xe, ee, np.isfinite(total)
 
 
-def _large_sums(y: Array, prediction: Array, jacobian: Array, X: Array, beta: Array) -> tuple:
-    """`_sums` by numpy, which knows that J'J is symmetric and so takes half the time."""
+def _large_sums(y: Array, prediction: Array, jacobian: Array, X: Array, beta: Array, spare: Spare) -> tuple:
+    """`_sums` with J'J packed."""
+    n_time, n, P = jacobian.shape
     errors = (y - prediction - X @ beta.T).T
-    J = np.ascontiguousarray(jacobian.transpose(1, 0, 2))
-    JJ = np.empty((len(J), J.shape[2], J.shape[2]))
-    for r in range(len(J)):
-        np.matmul(J[r].T, J[r], out=JJ[r])
+    JJ, JX, Je = spare.empty((n, P * (P + 1) // 2)), np.empty((n, P, X.shape[1])), np.empty((n, P))
     ee = (errors**2).sum(axis=1)
-    finite = bool(np.isfinite(ee.sum() + JJ.diagonal(axis1=1, axis2=2).sum()))
-    return JJ, J.transpose(0, 2, 1) @ X, np.einsum("rtp,rt->rp", J, errors), errors @ X, ee, finite
+    J = np.empty((n_time, P))
+    for r in range(n):
+        J[:] = jacobian[:, r]
+        # Asked here because what follows would not end well; squares cannot cancel.
+        if not np.isfinite(ee[r] + np.vdot(J, J)):
+            return JJ, JX, Je, errors @ X, ee, False
+        JX[r], Je[r] = J.T @ X, errors[r] @ J
+        packed_squares(J, JJ[r])
+    return JJ, JX, Je, errors @ X, ee, True

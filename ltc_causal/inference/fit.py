@@ -17,6 +17,7 @@ from ltc_causal.core.model import Features, GenerativeModel, Trainable
 from ltc_causal.core.regression import RegressionModel
 from ltc_causal.core.result import Approximation, Attempt, Fit, Session, largest_shift
 from ltc_causal.core.sequences import SequenceFit, Sequences
+from ltc_causal.core.spectra import SpectralModel
 from ltc_causal.core.trained import TrainedNetwork, Training
 from ltc_causal.errors import InputError, known_name
 from ltc_causal.inference import laplace
@@ -24,6 +25,7 @@ from ltc_causal.inference.design import Array, Ascent, Design, design
 from ltc_causal.inference.laplace import VariationalLaplace
 from ltc_causal.inference.regression import Regression, fit_regression
 from ltc_causal.inference.sources import fit_sources
+from ltc_causal.inference.spectral import fit_spectra
 from ltc_causal.numerics.least_squares import fitted
 
 Start: TypeAlias = Gaussian | Fit | Mapping[str | tuple[str, str], float]
@@ -31,7 +33,7 @@ Start: TypeAlias = Gaussian | Fit | Mapping[str | tuple[str, str], float]
 
 @overload
 def fit(
-    model: GenerativeModel,
+    model: GenerativeModel | SpectralModel,
     recording: Recording | Sequence[Recording],
     method: VariationalLaplace | None = None,
     *,
@@ -79,6 +81,9 @@ def fit(
         return _trained(model, recording if isinstance(recording, Sequences) else _recordings(recording), method, start)
     if isinstance(model, Recording | list | tuple):
         raise InputError("fit takes the model first and the recording second: write lc.fit(model, recording).")
+    if hasattr(type(model), "spectral_features"):
+        named = _starts(model, start, method)
+        return fit_spectra(model, _recordings(recording), method, named, method.seed if len(model.starts) < method.starts else None)
     # Not isinstance of the protocol: up to Python 3.11 that computes every property of the model.
     if not hasattr(type(model), "linearise"):
         raise InputError(

@@ -15,6 +15,7 @@ import numpy as np
 from scipy.linalg import lapack
 
 from ltc_causal.inference.design import CONFOUND_PRECISION, LARGE, Array, Design, Point, Sums
+from ltc_causal.numerics.squares import mirror, packed_trace, unpacked
 
 NOISE_FLOOR = np.exp(-32.0)  # smallest noise precision, keeps its logarithm finite
 NOISE_TIME = 4.0  # log integration time of an update
@@ -79,15 +80,26 @@ def _large_inverse(S: Array) -> tuple[Array, float]:
     if failed:
         raise np.linalg.LinAlgError("not positive definite")
     log_det = 2.0 * float(np.log(np.diag(L)).sum())
-    half, _ = lapack.dpotri(L, lower=1, overwrite_c=1)  # pyright: ignore[reportAttributeAccessIssue]
-    inverse = np.tril(half)
-    return inverse + np.tril(half, -1).T, log_det
+    inverse = lapack.dpotri(L, lower=1, overwrite_c=1)[0].T  # pyright: ignore[reportAttributeAccessIssue]
+    mirror(inverse)
+    return inverse, log_det
 
 
 @numba.njit(cache=True, error_model="numpy")
 def _information(JJ, arms, g, precision, w):
     """Information about p, and log-determinant of the confounds' part; arms : (P, channel times confound), J'X of all channels."""
-    P, k = len(precision), g.shape[1]
+    P = len(precision)
+    lost, log_det = _lost(arms, g, w)
+    S = (w @ JJ.reshape(len(w), P * P)).reshape(P, P) - lost
+    for i in range(P):
+        S[i, i] += precision[i]
+    return S, log_det
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _lost(arms, g, w):
+    """Information about p that not knowing the confounds costs, and log-determinant of their part."""
+    k = g.shape[1]
     scaled = np.empty_like(arms)
     log_det = 0.0
     for c in range(len(w)):
@@ -95,12 +107,9 @@ def _information(JJ, arms, g, precision, w):
             diagonal = w[c] * g[c, a] + CONFOUND_PRECISION
             log_det += np.log(diagonal)
             ratio = w[c] * w[c] / diagonal
-            for i in range(P):
+            for i in range(len(arms)):
                 scaled[i, c * k + a] = ratio * arms[i, c * k + a]
-    S = (w @ JJ.reshape(len(w), P * P)).reshape(P, P) - scaled @ arms.T
-    for i in range(P):
-        S[i, i] += precision[i]
-    return S, log_det
+    return scaled @ arms.T, log_det
 
 
 @numba.njit(cache=True, error_model="numpy")
@@ -129,10 +138,12 @@ def _arms(JX):
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _updated(JJ, arms, ee, g, cov, n_time, h, prior_mean, prior_variance):
-    """Log-precisions after one update from h, the curvature there, and what the update promises in nats."""
+def _updated(traces, squares, ee, g, n_time, h, prior_mean, prior_variance):
+    """Log-precisions after one update from h, the curvature there, and what the update promises in nats.
+
+    traces : of cov times each channel's J'J; squares : (channel times confound,), x' cov x of each column x of J'X
+    """
     n, k = g.shape
-    traces, squares = JJ.reshape(n, cov.size) @ cov.reshape(cov.size), (arms * (cov @ arms)).sum(axis=0)
     slope, curvature = np.zeros(n), np.zeros(n)
     size, gain = 0.0, 0.0
     for c in range(n):
@@ -164,20 +175,24 @@ def _estimate(JJ, JX, ee, g, precision, n_time, h, prior_mean, prior_variance, m
         used = h
         S, log_det = _information(JJ, arms, g, precision, np.exp(used) + NOISE_FLOOR)
         cov, log_det_p = _small_inverse(S)
-        h, curvature, gain = _updated(JJ, arms, ee, g, cov, n_time, used, prior_mean, prior_variance)
+        traces, squares = JJ.reshape(len(h), cov.size) @ cov.reshape(cov.size), (arms * (cov @ arms)).sum(axis=0)
+        h, curvature, gain = _updated(traces, squares, ee, g, n_time, used, prior_mean, prior_variance)
         if gain < smallest_gain:
             break
     return h, used, S, cov, log_det + log_det_p, curvature
 
 
 def _estimate_large(JJ, JX, ee, g, precision, n_time, h, prior_mean, prior_variance, most_updates, smallest_gain):
-    """`_estimate` with LAPACK's inverse, which compiled code does not reach."""
+    """`_estimate` with LAPACK's inverse, which compiled code does not reach, and J'J packed."""
     arms, log_det, log_det_p = _arms(JX), 0.0, 0.0
     for _ in range(most_updates):
         used = h
-        S, log_det = _information(JJ, arms, g, precision, precisions(used))
+        lost, log_det = _lost(arms, g, precisions(used))
+        S = unpacked(precisions(used) @ JJ, len(precision)) - lost
+        np.einsum("ii->i", S)[:] += precision
         cov, log_det_p = _large_inverse(S)
-        h, curvature, gain = _updated(JJ, arms, ee, g, cov, n_time, used, prior_mean, prior_variance)
+        traces, squares = packed_trace(JJ, cov), (arms * (cov @ arms)).sum(axis=0)
+        h, curvature, gain = _updated(traces, squares, ee, g, n_time, used, prior_mean, prior_variance)
         if gain < smallest_gain:
             break
     return h, used, S, cov, log_det + log_det_p, curvature

@@ -1,12 +1,13 @@
-"""Inversion of a model that is one regression a region: the method, and the Fit that it gives.
+"""Inversion of a linear model of many regions: the method, and the Fit that it gives.
 
-Lives here: `Regression` and `fit_regression`. Does not live here: the updates (`conjugate`, `sparse`), noisy regressors (`smoothed`).
+Lives here: `Regression` and `fit_regression`. Does not live here: how a region is regressed (`conjugate`, `sparse`, `smoothed`), how a network is
+fitted as a whole (`network`, `sparse_network`, `honest`), how a run goes on where it was stopped (`checkpoint`).
 """
 
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,12 +18,14 @@ from ltc_causal.core.ascent import Attempt, History, Status
 from ltc_causal.core.blocks import Blocks
 from ltc_causal.core.data import Recording
 from ltc_causal.core.gaussian import Gaussian
-from ltc_causal.core.regression import RegionSolution, RegressionModel, RegressionProblem, SmoothedProblem
+from ltc_causal.core.regression import NetworkProblem, RegionSolution, RegressionModel, RegressionProblem, SmoothedProblem
 from ltc_causal.core.result import Fit, Session
 from ltc_causal.errors import InputError
+from ltc_causal.inference.checkpoint import Parts, parts
 from ltc_causal.inference.conjugate import covariance, ridge
-from ltc_causal.inference.smoothed import smoothed
+from ltc_causal.inference.smoothed import parts_of_smoothed, smoothed
 from ltc_causal.inference.sparse import sparse_regions
+from ltc_causal.inference.whole import parts_of_network, solve_network
 from ltc_causal.numerics.least_squares import fitted
 
 Array = NDArray[np.float64]
@@ -30,28 +33,39 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Regression:
-    """Bayesian regression, region by region.
+    """Bayesian regression, region by region; at rest, and of a sparse corrected model, of the network as a whole.
 
-    restarts : of a sparse model's sweeps over the indicators, each in a random order; 1 is one start in the columns' own order
+    restarts : of a sparse TAPAS model's sweeps over the indicators, each in a random order; 1 is one start in the columns' own order
     replicates : simulated data sets by which the corrected variant's intervals are made honest; None for as many as hold about 2000 connections
-    seed : of the orders and of the simulations
+        (250 of a network as a whole)
+    rounds : of a sparse corrected model, how often at most the network of likely connections is fitted anew; less is quicker and rougher
+    seed : of the orders, of the indicators' draws and of the simulations
     workers : threads; numbers do not depend on it
-    progress : called with (done, of how many) after each candidate sparsity, if given
+    progress : called with (done, of how many) after each part of the run; True for a line on stderr
+    folder : where each part is kept as soon as it is done, so that a run that was stopped goes on where it was and ends the same; delete it
+        afterwards. A part is a region (of each candidate sparsity, or of each simulated data set), or a step of a fit as a whole
     """
 
     restarts: int = 1
     replicates: int | None = None
+    rounds: int = 6
     seed: int = 0
     workers: int = 1
-    progress: Callable[[int, int], None] | None = None
+    progress: Callable[[int, int], object] | bool | None = None
+    folder: str | Path | None = None
 
     def __post_init__(self):
-        for name, least in (("restarts", 1), ("workers", 1)):
+        for name, least in (("restarts", 1), ("rounds", 1), ("workers", 1)):
             value = getattr(self, name)
             if not isinstance(value, int) or value < least:
                 raise InputError(f"Regression({name}) must be a whole number of at least {least}, got {value!r}.")
         if self.replicates is not None and (not isinstance(self.replicates, int) or self.replicates < 0):
             raise InputError(f"Regression(replicates) must be None or a whole number from 0, got {self.replicates!r}.")
+
+    def parts(self, problem: Any, total: int) -> Parts:
+        """What of a run is there already, and how the rest is done."""
+        words = repr(("regression, 1", self.restarts, self.replicates, self.rounds, self.seed))
+        return parts(self.folder, problem, words, self.workers, self.progress, total)
 
 
 class Solved(NamedTuple):
@@ -62,6 +76,7 @@ class Solved(NamedTuple):
     covariance: Callable[[int, NDArray[np.int64]], Array]
     chosen: int
     free_energies: list[float]
+    sparse: bool
 
 
 def fit_regression(model: RegressionModel, recordings: Sequence[Recording], method: Regression) -> Fit:
@@ -71,55 +86,56 @@ def fit_regression(model: RegressionModel, recordings: Sequence[Recording], meth
         raise InputError(f"A regression DCM is fitted to one recording, got {len(recordings)}: fit each, and compare or average the fits.")
     recording = recordings[0].select(model.regions)
     problem = model.regression(recording)
-    sparse = isinstance(problem, RegressionProblem) and bool(problem.inclusion)
-    solved = _solve_smoothed(problem, method) if isinstance(problem, SmoothedProblem) else _solve(problem, method)
+    solved = _solved(problem, method)
     posterior, inclusion = _posterior(model, solved)
     F = solved.free_energies[solved.chosen]
     status = Status.CONVERGED if all(one.converged for one in solved.regions) else Status.MAXIMUM_ITERATIONS
-    candidates = getattr(model, "sparsity", ()) if sparse else ()
+    candidates = getattr(model, "sparsity", ()) if isinstance(problem, RegressionProblem) and problem.inclusion else ()
     starts = tuple(
-        Attempt(f"sparsity {p:g}", energy, status, 0, np.nan) for p, energy in zip(candidates, solved.free_energies, strict=sparse)
+        Attempt(f"sparsity {p:g}", energy, status, 0, np.nan)
+        for p, energy in zip(candidates, solved.free_energies, strict=bool(candidates))
     )
     history = History.of([(F, 0.0, 0.0, True, np.nan)])
     return Fit(
         model, (_session(model, recording, posterior, solved),), posterior, F, status, history, np.nan, time.perf_counter() - began, method.seed,
-        starts, inclusion=inclusion if sparse else None,
+        starts, inclusion=inclusion if solved.sparse else None,
     )  # fmt: skip
+
+
+def _solved(problem: RegressionProblem | SmoothedProblem | NetworkProblem, method: Regression) -> Solved:
+    if isinstance(problem, SmoothedProblem):
+        return _solve_smoothed(problem, method)
+    if isinstance(problem, NetworkProblem):
+        run = method.parts(problem, parts_of_network(problem, method.replicates))
+        return Solved(*solve_network(problem, method.replicates, method.seed, method.rounds, run), sparse=problem.sparse)
+    return _solve(problem, method)
 
 
 def _solve(problem: RegressionProblem, method: Regression) -> Solved:
     energies, best, chosen = [], [], 0
-    for candidate in range(max(len(problem.inclusion), 1)):
-        regions = _solve_candidate(problem, candidate, method)
+    candidates = max(len(problem.inclusion), 1)
+    run = method.parts(problem, candidates * problem.n_region)
+    for candidate in range(candidates):
+        if problem.inclusion:
+            regions = sparse_regions(problem, candidate, method.restarts, method.seed, run)
+        else:
+            regions = ridge(problem, run)
         energies.append(sum(one.free_energy for one in regions))
         if energies[-1] == max(energies):
             best, chosen = regions, candidate
-        _tell(method, candidate + 1, len(problem.inclusion))
     weights = np.array([one.mean for one in best])
-    return Solved(best, weights, lambda region, columns: covariance(problem, region, best[region], columns), chosen, energies)
-
-
-def _solve_candidate(problem: RegressionProblem, candidate: int, method: Regression) -> list[RegionSolution]:
-    if problem.inclusion:
-        return sparse_regions(problem, candidate, method.restarts, method.seed, method.workers)
-    if method.workers == 1:
-        return ridge(problem)
-    with ThreadPoolExecutor(method.workers) as pool:
-        return ridge(problem, pool.map)
-
-
-def _solve_smoothed(problem: SmoothedProblem, method: Regression) -> Solved:
-    found = smoothed(problem, method.replicates, method.seed)
-    _tell(method, 1, 1)
-    regions = [replace(one, rate=one.rate * noise) for one, noise in zip(found.regions, found.noise, strict=True)]
     return Solved(
-        regions, found.mean, lambda region, columns: found.widening**2 * found.covariance_of(region, columns), 0, [found.free_energy]
+        best, weights, lambda region, columns: covariance(problem, region, best[region], columns), chosen, energies, bool(problem.inclusion)
     )
 
 
-def _tell(method: Regression, done: int, total: int) -> None:
-    if method.progress:
-        method.progress(done, max(total, 1))
+def _solve_smoothed(problem: SmoothedProblem, method: Regression) -> Solved:
+    run = method.parts(problem, parts_of_smoothed(problem, method.replicates))
+    found = smoothed(problem, method.replicates, method.seed, run)
+    regions = [replace(one, rate=one.rate * noise) for one, noise in zip(found.regions, found.noise, strict=True)]
+    return Solved(
+        regions, found.mean, lambda region, columns: found.widening**2 * found.covariance_of(region, columns), 0, [found.free_energy], False
+    )
 
 
 def _posterior(model: RegressionModel, solved: Solved) -> tuple[Gaussian, Array]:

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from ltc_causal.core.blocks import root
 from ltc_causal.core.regression import RegionSolution, RegressionProblem, SmoothedProblem
+from ltc_causal.inference.checkpoint import Parts
 from ltc_causal.inference.conjugate import covariance, ridge
 from ltc_causal.numerics import response_basis as basis
 from ltc_causal.numerics.spectral_regression import real_rows
@@ -67,22 +68,31 @@ class Smoothed:
         return covariance(self.problem_of(region), 0, self.regions[region], columns)
 
 
-def smoothed(problem: SmoothedProblem, replicates: int | None, seed: int) -> Smoothed:
+def smoothed(problem: SmoothedProblem, replicates: int | None, seed: int, run: Parts) -> Smoothed:
     """The three steps.
 
     replicates : simulated recordings a round; None for as many as hold about 2000 connections, at most 24; 0 leaves the intervals as they are
     """
     frame = _frame(problem)
-    found = _estimate(frame, problem.signal)
-    connections = int(problem.intrinsic.sum())
-    if replicates is None:
-        replicates = int(np.clip(-(-CONNECTIONS // connections), 1, MOST_REPLICATES))
+    found = _estimate(frame, problem.signal, run, "fit")
+    count = _replicates(problem, replicates)
     rng = np.random.default_rng(seed)
-    for _ in range(ROUNDS if replicates else 0):
+    for number in range(ROUNDS if count else 0):
         roots = [_root(found, region, problem) for region in range(problem.n_region)]
-        z = np.concatenate([_deviation(frame, found, roots, rng) for _ in range(replicates)])
+        z = np.concatenate([_deviation(frame, found, roots, rng, run, f"simulated-{number}-{copy}") for copy in range(count)])
         found = replace(found, widening=max(float(np.quantile(np.abs(z), AIM)) / NINETY, 1.0))
     return found
+
+
+def _replicates(problem: SmoothedProblem, replicates: int | None) -> int:
+    if replicates is not None:
+        return replicates
+    return int(np.clip(-(-CONNECTIONS // int(problem.intrinsic.sum())), 1, MOST_REPLICATES))
+
+
+def parts_of_smoothed(problem: SmoothedProblem, replicates: int | None) -> int:
+    """How many regressions of one region there are in all."""
+    return ROUNDS * problem.n_region * (1 + ROUNDS * _replicates(problem, replicates))
 
 
 def _frame(problem: SmoothedProblem) -> Frame:
@@ -93,7 +103,7 @@ def _frame(problem: SmoothedProblem) -> Frame:
     return Frame(problem, w, slope, columns, solve, np.fft.rfft(problem.driven * w, axis=0))
 
 
-def _estimate(frame: Frame, y: Array) -> Smoothed:
+def _estimate(frame: Frame, y: Array, run: Parts, stage: str) -> Smoothed:
     """Steps 1 and 2."""
     problem, n_confound = frame.problem, frame.problem.confounds.shape[1]
     weights = frame.solve @ y
@@ -106,10 +116,11 @@ def _estimate(frame: Frame, y: Array) -> Smoothed:
     n = problem.n_region
     A, spread = np.diag(np.full(n, problem.self_mean)), SPREAD
     found: Smoothed | None = None
-    for _ in range(ROUNDS):
+    alone = [[region] for region in range(n)]
+    for number in range(ROUNDS):
         scale = _weights(frame, A, noise)
         problem_of = _problems(frame, X, target, scale, spread)
-        regions = [ridge(problem_of(region))[0] for region in range(n)]
+        regions = run.regions(f"{stage}-{number}", alone, lambda some, of=problem_of: ridge(of(some[0])))
         found = _collected(regions, problem_of, noise, problem, scale)
         A, spread = found.mean[:, :n], _spreads(found, problem)
     assert found is not None
@@ -175,7 +186,7 @@ def _root(found: Smoothed, region: int, problem: SmoothedProblem) -> Array:
     return root(found.covariance_of(region, _columns(problem, region)))
 
 
-def _deviation(frame: Frame, found: Smoothed, roots: list[Array], rng: np.random.Generator) -> Array:
+def _deviation(frame: Frame, found: Smoothed, roots: list[Array], rng: np.random.Generator, run: Parts, stage: str) -> Array:
     """Step 3, one simulated recording: (found - drawn)/sd of A's connections."""
     problem, n = frame.problem, frame.problem.n_region
     drawn = found.mean.copy()
@@ -184,6 +195,6 @@ def _deviation(frame: Frame, found: Smoothed, roots: list[Array], rng: np.random
     A = basis.stable(drawn[:, :n], SLOWEST)
     signal = basis.network_response(A, drawn[:, n:], problem.driven, problem.dt)
     y = signal + np.sqrt(found.noise) * rng.standard_normal(signal.shape)
-    again = _estimate(frame, y)
+    again = _estimate(frame, y, run, stage)
     some = problem.intrinsic
     return ((again.mean[:, :n] - A) / np.where(again.sd[:, :n] > 0, again.sd[:, :n], 1.0))[some]

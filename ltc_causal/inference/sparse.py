@@ -14,7 +14,6 @@ Columns whose indicator is too small to matter beside their prior are left out o
 Lives here: `sparse`, `sparse_regions`. Does not live here: regression without indicators (`conjugate`), the choice of p (`regression`).
 """
 
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import numba
@@ -24,6 +23,7 @@ from scipy.linalg import lapack
 from scipy.special import digamma, gammaln
 
 from ltc_causal.core.regression import RegionSolution, RegressionProblem
+from ltc_causal.inference.checkpoint import Parts
 from ltc_causal.inference.conjugate import PASSES, START, TOLERANCE
 
 Array = NDArray[np.float64]
@@ -33,7 +33,7 @@ UNCERTAIN = 1e-10  # an indicator nearer than this to 0 is saturated
 NEGLIGIBLE = 1e-18  # a column's share in the precision that is lost in rounding beside its prior
 
 
-def sparse_regions(problem: RegressionProblem, candidate: int, restarts: int, seed: int, workers: int) -> list[RegionSolution]:
+def sparse_regions(problem: RegressionProblem, candidate: int, restarts: int, seed: int, run: Parts) -> list[RegionSolution]:
     """Every region, from the start of the highest free energy of each.
 
     candidate : which of `problem.inclusion`
@@ -51,10 +51,8 @@ def sparse_regions(problem: RegressionProblem, candidate: int, restarts: int, se
             return one()
         return max((one(np.random.default_rng((seed, region, start))) for start in range(restarts)), key=lambda found: found.free_energy)
 
-    if workers == 1:
-        return [solve(region) for region in range(problem.n_region)]
-    with ThreadPoolExecutor(workers) as pool:
-        return list(pool.map(solve, range(problem.n_region)))
+    alone = [[region] for region in range(problem.n_region)]
+    return run.regions(f"candidate-{candidate}", alone, lambda some: [solve(region) for region in some])
 
 
 def sparse(

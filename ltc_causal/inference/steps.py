@@ -2,8 +2,8 @@
 
 The information I = -H over (p, confound weights of channel 1, of channel 2, ...) is an arrow: only p is tied to everything, and the
 confounds' block is diagonal. So I + z is solved quickly for any shift z, and the step is a sum of eight such solutions: a rational
-approximation of (exp(x) - 1) / x on the negative axis, whose poles are complex. It is right to 1e-13 for any time and any I. With very
-many parameters an eigendecomposition is quicker.
+approximation of (exp(x) - 1) / x on the negative axis, whose poles are complex. It is right to 1e-13 for any time and any I. With
+many parameters one real shift with many right-hand sides is quicker.
 
 Lives here: that step. Does not live here: how long to go (`laplace`).
 """
@@ -14,8 +14,10 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from ltc_causal.inference.design import CONFOUND_PRECISION, Design, Point, Sums
+from ltc_causal.inference.design import CONFOUND_PRECISION, LARGE, Design, Point, Sums
 from ltc_causal.inference.noise import precisions
+from ltc_causal.numerics.krylov import decay_integral
+from ltc_causal.numerics.squares import unpacked
 
 Array = NDArray[np.float64]
 
@@ -31,7 +33,6 @@ WEIGHTS = np.array([
     0.06123330971218965 - 1.781532202494043j, 0.1424660977255978 + 0.1565195115111076j, -0.01198809187372025 - 0.001922640275510099j,
     0.0002456586495813519 - 9.011479775633057e-05j, -9.685974809441405e-07 + 5.567056178671103e-07j,
 ])  # fmt: skip
-LARGE = 64  # with more parameters than this, eigenvectors are quicker
 
 
 class Bend(NamedTuple):
@@ -54,41 +55,48 @@ class Bend(NamedTuple):
 
 def bend_at(d: Design, point: Point, sums: Sums, used: Array, log_det: float) -> Bend:
     """The local quadratic at a point for log-precisions `used`, whose information has that log-determinant."""
-    head, arm, tail, slope_p, slope_beta = _bend(*sums[:4], d.g, d.precision, point.p, point.beta, precisions(used))
+    w, P = precisions(used), len(d.precision)
+    head = _head(sums.JJ, d.precision, w) if P <= LARGE else unpacked(w @ sums.JJ, P) + np.diag(d.precision)
+    arm, tail, slope_p, slope_beta = _bend(sums.JX, sums.Je, sums.Xe, d.g, d.precision, point.p, point.beta, w)
     # Padding is no confound: it must not slow the others.
     size = tail.size - d.n_padding + len(head)
     return Bend(head, arm, tail, slope_p, slope_beta, (log_det - d.n_padding * np.log(CONFOUND_PRECISION)) / size)
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _bend(JJ, JX, Je, Xe, g, precision, p, beta, w):
-    head, slope_p = np.diag(precision), -precision * p
-    arm, tail, slope_beta = np.empty_like(JX), np.empty_like(g), np.empty_like(g)
+def _head(JJ, precision, w):
+    head = np.diag(precision)
     for c in range(len(w)):
         head += w[c] * JJ[c]
+    return head
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _bend(JX, Je, Xe, g, precision, p, beta, w):
+    slope_p = -precision * p
+    arm, tail, slope_beta = np.empty_like(JX), np.empty_like(g), np.empty_like(g)
+    for c in range(len(w)):
         slope_p += w[c] * Je[c]
         arm[c] = w[c] * JX[c]
         tail[c] = w[c] * g[c] + CONFOUND_PRECISION
         slope_beta[c] = w[c] * Xe[c] - CONFOUND_PRECISION * beta[c]
-    return head, arm, tail, slope_p, slope_beta
+    return arm, tail, slope_p, slope_beta
 
 
 def exponential_step(bend: Bend, time: float) -> tuple[Array, Array, float]:
     """The step in p and in the confound weights after e^time / |I|^(1/size), and what the gradient promises of it in nats."""
     t = np.exp(time - bend.log_scale)
-    step = _by_eigenvectors if len(bend.head) > LARGE else _by_poles
+    step = _by_krylov if len(bend.head) > LARGE else _by_poles
     step_p, step_beta = step(bend.head, bend.arm, bend.tail, bend.slope_p, bend.slope_beta, t)
     return step_p, step_beta, float(bend.slope_p @ step_p + np.vdot(bend.slope_beta, step_beta))
 
 
-def _by_eigenvectors(head: Array, arm: Array, tail: Array, slope_p: Array, slope_beta: Array, t: float) -> tuple[Array, Array]:
+def _by_krylov(head: Array, arm: Array, tail: Array, slope_p: Array, slope_beta: Array, t: float) -> tuple[Array, Array]:
     P = len(head)
     information = np.diag(np.concatenate([np.zeros(P), tail.ravel()]))
     information[:P, :P] = head
     information[:P, P:] = arm.transpose(1, 0, 2).reshape(P, -1)
-    values, vectors = np.linalg.eigh(information, UPLO="U")
-    gradient = np.concatenate([slope_p, slope_beta.ravel()])
-    step = vectors @ (-np.expm1(-t * values) / values * (vectors.T @ gradient))
+    step = decay_integral(information, np.concatenate([slope_p, slope_beta.ravel()]), t)
     return step[:P], step[P:].reshape(tail.shape)
 
 

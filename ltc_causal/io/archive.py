@@ -1,14 +1,16 @@
-"""A fit as one file: a zip of plain arrays with a header in JSON, nothing pickled.
+"""A result as one file: a zip of plain arrays with a header in JSON, nothing pickled.
 
-Words (names, the model's specification, how the fit ended) are in `header.json`; numbers are `.npy` members, so that a round trip is exact.
+Words are in `header.json` (see `codec`); numbers are `.npy` members, so that a round trip is exact and numpy.load reads them. The header
+carries a digest of all of it: what was changed on the way is refused.
 
-Lives here: `save`, `load`, `read_header`. Does not live here: tables (`io.tables`), graphs (`io.graphs`).
+Lives here: `save`, `load`, `read_header`. Does not live here: how a result becomes words (`codec`), tables (`tables`), graphs (`graphs`).
 """
 
+import hashlib
+import io
 import json
 import zipfile
-import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -16,29 +18,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ltc_causal.core.data import Inputs, Recording, TimeSeries
-from ltc_causal.core.gaussian import Gaussian
-from ltc_causal.core.result import Approximation, Attempt, Fit, History, Session, Status
-from ltc_causal.errors import InputError, read_only
-from ltc_causal.files import atomic_write
-from ltc_causal.models.dcm import DCM
-from ltc_causal.models.regression_dcm import RegressionDCM
-from ltc_causal.models.source_network import SourceNetwork
+from ltc_causal.errors import InputError
+from ltc_causal.io.codec import decode, encode
+from ltc_causal.io.older import older_fit
+from ltc_causal.io.writing import file_path, whole_file
 
-FORMAT = "ltc_causal fit"
-VERSION = 2  # 2 holds several sessions, the ascent's starts and the approximation's error; 1 is still read
-HEADER = "header.json"
-SESSION_ARRAYS = (
-    "series", "dt", "input_values", "input_dt", "recording_confounds", "echo_time", "delays", "noise_mean", "noise_cov", "prediction",
-    "confounds", "scale",
-)  # fmt: skip
-MODELS: dict[str, Callable[[Mapping[str, Any]], Any]] = {
-    "DCM": DCM.from_spec,
-    "RegressionDCM": RegressionDCM.from_spec,
-    "SourceNetwork": SourceNetwork.from_spec,
-}
-# What reading a damaged zip can raise: in its directory, in a member's bytes, in what they decode to.
-DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, KeyError, TypeError, ValueError, AttributeError, RuntimeError)
+VERSION = 3  # of the format; 3 holds results of several kinds, described alike, and a digest; fits of 1 and 2 are still read
+HEADER, MEMBER = "header.json", ".npy"
+# What a file may hold by itself, and what its format is then called.
+FORMATS = {
+    "Fit": "ltc_causal fit", "TrainedNetwork": "ltc_causal trained network", "Recording": "ltc_causal recording",
+    "Coupling": "ltc_causal coupling", "Reduction": "ltc_causal reduction", "Prediction": "ltc_causal prediction",
+    "Gaussian": "ltc_causal gaussian", "DCM": "ltc_causal model", "RegressionDCM": "ltc_causal model", "SourceNetwork": "ltc_causal model",
+    "SpectralDCM": "ltc_causal model", "LiquidNetwork": "ltc_causal model", "SynapticNetwork": "ltc_causal model",
+}  # fmt: skip
 
 
 def package_version() -> str:
@@ -49,53 +42,68 @@ def package_version() -> str:
         return "unknown (run from a source tree)"
 
 
-def save(fit: Fit, path: str | Path, tags: Mapping[str, str] | None = None) -> None:
-    """Write a fit to one file, whole or not at all.
+def save(result: Any, path: str | Path, tags: Mapping[str, str] | None = None) -> None:
+    """Write a result to one file, whole or not at all.
 
+    result : a fit, trained network, recording, coupling, reduction, prediction, Gaussian or model
     tags : words to keep with it, such as what it was made from; `read_header(path)["tags"]` gives them back
 
-    Raises `InputError` if the model is of a kind that cannot be written.
+    The same result gives the same bytes. Raises `InputError` if it holds something that cannot be written, such as a model of a kind of
+    your own or a function, or if the system refuses.
     """
-    kind = type(fit.model).__name__
-    if kind not in MODELS:
-        raise InputError(f"A fit of the model {kind} cannot be saved: this version writes fits of {', '.join(MODELS)}.")
-    with atomic_write(path) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(file, **_arrays(fit))  # pyright: ignore[reportArgumentType] - the names are not its options
-        file.flush()
-        with zipfile.ZipFile(temporary, "a") as archive:
-            archive.writestr(HEADER, json.dumps(_header(fit, kind, tags or {}), indent=1, ensure_ascii=False))
+    kind = type(result).__name__
+    if kind not in FORMATS:
+        raise InputError(f"{kind} cannot be saved by itself: this version writes {', '.join(FORMATS)}.")
+    arrays: dict[str, NDArray] = {}
+    words = encode(result, "", arrays)
+    members = {name: _packed(array) for name, array in arrays.items()}
+    header = {
+        "format": FORMATS[kind], "version": VERSION, "package": package_version(), "kind": kind, "tags": dict(tags or {}), "result": words,
+    }  # fmt: skip
+    header["sha256"] = _digest(header, members)
+    with whole_file(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
+        # A ZipInfo of our own has a fixed date.
+        archive.writestr(zipfile.ZipInfo(HEADER), _text(header, indent=1), zipfile.ZIP_DEFLATED)
+        for name, content in members.items():
+            archive.writestr(zipfile.ZipInfo(name + MEMBER), content, zipfile.ZIP_DEFLATED)
 
 
-def load(path: str | Path) -> Fit:
-    """Read a fit that `save` wrote.
+def load(path: str | Path) -> Any:
+    """Read a result that `save` wrote, in this version or an earlier one; reading runs no code but that of the package's own containers.
 
-    Raises `InputError` if there is no such file, or if it is damaged, of another kind, or written by a newer version of the format.
+    Raises `InputError` if there is no such file, or if it is damaged, changed, of another kind, or written by a newer version.
     """
     header = read_header(path)
     try:
-        _check_sums(path)
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: read_only(archive[name]) for name in archive.files if name != HEADER}
-        return _fit(header, arrays)
-    except DAMAGE as error:
-        raise _damaged(path, error) from None
+        with zipfile.ZipFile(path) as archive:
+            # Reading a member compares it with its check sum.
+            members = {name.removesuffix(MEMBER): archive.read(name) for name in archive.namelist() if name != HEADER}
+        if header["version"] >= 3 and header["sha256"] != _digest(header, members):
+            raise InputError("its digest does not match")
+        arrays = {name: np.lib.format.read_array(io.BytesIO(content), allow_pickle=False) for name, content in members.items()}
+        if header["version"] < 3:
+            return older_fit(header, arrays)
+        return decode(header["result"], arrays)
+    except Exception as error:  # a damaged file can make any of the parsers below fail in any way
+        raise _unreadable(path, error) from None
 
 
 def read_header(path: str | Path) -> dict[str, Any]:
-    """What a fit file says of itself, without its numbers: format, version, package version, model, status, names, tags.
+    """What a file says of itself, without its numbers: format, version, package version, kind, tags and words.
 
     Raises `InputError` as `load` does.
     """
-    if not Path(path).is_file():
+    path = file_path(path)
+    if not path.is_file():
         raise InputError(f"There is no fit file at {path}: check the path.")
     try:
         with zipfile.ZipFile(path) as archive:
             header = json.loads(archive.read(HEADER)) if HEADER in archive.namelist() else {}
-    except DAMAGE as error:
-        raise _damaged(path, error) from None
-    if not isinstance(header, dict) or header.get("format") != FORMAT:
-        raise InputError(f"{path} is not a fit that ltc_causal wrote: give a file made by save(fit, path).")
-    if not isinstance(header.get("version"), int) or header["version"] > VERSION:
+    except Exception as error:  # as above
+        raise _unreadable(path, error) from None
+    if not isinstance(header, dict) or header.get("format") not in FORMATS.values():
+        raise InputError(f"{path} is not a fit that ltc_causal wrote, or another result: give a file made by save(result, path).")
+    if not isinstance(header.get("version"), int) or not 1 <= header["version"] <= VERSION:
         raise InputError(
             f"{path} has version {header.get('version')} of the fit format and this ltc_causal reads up to {VERSION}: update ltc_causal "
             f"(the file was written by {header.get('package')})."
@@ -103,120 +111,26 @@ def read_header(path: str | Path) -> dict[str, Any]:
     return header
 
 
-def _check_sums(path: str | Path) -> None:
-    """Compare every member with its check sum, before anything is made of its bytes."""
-    with zipfile.ZipFile(path) as archive:
-        bad = archive.testzip()
-        if bad is not None:
-            raise zipfile.BadZipFile(bad)
+def _unreadable(path: str | Path, error: Exception) -> InputError:
+    why = str(error).rstrip(".") if isinstance(error, InputError) else type(error).__name__
+    return InputError(f"{path} cannot be read as a fit or other result, it is damaged, cut short or not one at all ({why}): make it again.")
 
 
-def _damaged(path: str | Path, error: Exception) -> InputError:
-    return InputError(
-        f"{path} cannot be read as a fit, it is damaged, cut short or not one at all ({type(error).__name__}): make it again."
-    )
+def _text(words: Any, **layout: Any) -> bytes:
+    return json.dumps(words, ensure_ascii=False, **layout).encode("utf-8", "surrogatepass")
 
 
-def _header(fit: Fit, kind: str, tags: Mapping[str, str]) -> dict[str, Any]:
-    return {
-        "format": FORMAT,
-        "version": VERSION,
-        "package": package_version(),
-        "model": {"kind": kind, "specification": fit.model.to_spec()},
-        "status": fit.status.name,
-        "seed": None if fit.seed is None else int(fit.seed),
-        "parameters": fit.posterior.names,
-        "sessions": [_session_words(session) for session in fit.sessions],
-        "starts": [[one.start, one.status.name, one.iterations] for one in fit.starts],
-        "approximation": None if fit.approximation is None else [fit.approximation.worst, fit.approximation.converged],
-        "tags": dict(tags),
-    }
+def _packed(array: NDArray) -> bytes:
+    buffer = io.BytesIO()
+    np.lib.format.write_array(buffer, array, allow_pickle=False)
+    return buffer.getvalue()
 
 
-def _session_words(session: Session) -> dict[str, Any]:
-    recording = session.recording
-    return {
-        "regions": recording.series.regions, "unit": recording.series.unit, "inputs": recording.inputs.names, "noise": session.noise.names,
-    }  # fmt: skip
-
-
-def _arrays(fit: Fit) -> dict[str, NDArray]:
-    values = {
-        "posterior_mean": fit.posterior.mean, "posterior_cov": fit.posterior.cov, "free_energy": fit.free_energy,
-        "history_free_energy": fit.history.free_energy, "history_step": fit.history.step,
-        "history_predicted_gain": fit.history.predicted_gain, "history_accepted": fit.history.accepted,
-        "history_gradient_norm": fit.history.gradient_norm, "gradient_norm": fit.gradient_norm, "seconds": fit.seconds,
-        "starts": np.array([[one.free_energy, one.distance] for one in fit.starts]).reshape(-1, 2),
-    }  # fmt: skip
-    if fit.approximation is not None:
-        values["approximation"] = np.array([fit.approximation.bold, fit.approximation.posterior])
-    if fit.inclusion is not None:
-        values["inclusion"] = fit.inclusion
-    for number, session in enumerate(fit.sessions):
-        values |= {f"{name}_{number}": value for name, value in _session_arrays(session).items()}
-    return {name: np.asarray(value) for name, value in values.items()}
-
-
-def _session_arrays(session: Session) -> dict[str, Any]:
-    recording = session.recording
-    return {
-        "series": recording.series.values, "dt": recording.series.dt,
-        "input_values": recording.inputs.values, "input_dt": recording.inputs.dt,
-        "recording_confounds": recording.confounds, "echo_time": recording.echo_time, "delays": recording.delays,
-        "noise_mean": session.noise.mean, "noise_cov": session.noise.cov, "prediction": session.prediction,
-        "confounds": session.confounds, "scale": session.scale,
-    }  # fmt: skip
-
-
-def _fit(header: Mapping[str, Any], arrays: Mapping[str, NDArray]) -> Fit:
-    model = MODELS[header["model"]["kind"]](header["model"]["specification"])
-    if header["version"] == 1:
-        header, arrays = _of_version_1(header, arrays, model)
-    history = [arrays[f"history_{name}"] for name in ("free_energy", "step", "predicted_gain", "accepted", "gradient_norm")]
-    return Fit(
-        model=model,
-        sessions=tuple(_session(words, arrays, number) for number, words in enumerate(header["sessions"])),
-        posterior=Gaussian(tuple(header["parameters"]), arrays["posterior_mean"], arrays["posterior_cov"]),
-        free_energy=float(arrays["free_energy"]),
-        status=Status[header["status"]],
-        history=History(*history),
-        gradient_norm=float(arrays["gradient_norm"]),
-        seconds=float(arrays["seconds"]),
-        seed=header["seed"],
-        starts=tuple(
-            Attempt(start, float(energy), Status[status], iterations, float(distance))
-            for (start, status, iterations), (energy, distance) in zip(header["starts"], arrays["starts"], strict=True)
-        ),
-        approximation=_approximation(header["approximation"], arrays),
-        inclusion=arrays.get("inclusion"),
-    )
-
-
-def _session(words: Mapping[str, Any], arrays: Mapping[str, NDArray], number: int) -> Session:
-    own = {name: arrays[f"{name}_{number}"] for name in SESSION_ARRAYS}
-    recording = Recording(
-        TimeSeries(own["series"], float(own["dt"]), tuple(words["regions"]), words["unit"]),
-        Inputs(own["input_values"], float(own["input_dt"]), tuple(words["inputs"])),
-        own["recording_confounds"],
-        float(own["echo_time"]),
-        own["delays"],
-    )
-    noise = Gaussian(tuple(words["noise"]), own["noise_mean"], own["noise_cov"])
-    return Session(recording, own["prediction"], own["confounds"], noise, float(own["scale"]))
-
-
-def _approximation(words: Any, arrays: Mapping[str, NDArray]) -> Approximation | None:
-    if words is None:
-        return None
-    (worst, converged), (bold, posterior) = words, arrays["approximation"]
-    return Approximation(float(bold), float(posterior), worst, converged)
-
-
-def _of_version_1(header: Mapping[str, Any], arrays: Mapping[str, NDArray], model: Any) -> tuple[dict[str, Any], dict[str, NDArray]]:
-    """Words and numbers of a file of version 1 as version 2 would hold them: it had one session, and no scale, starts or approximation."""
-    words = {name: header[name] for name in ("regions", "unit", "inputs", "noise")}
-    one_session = {f"{name}_0": arrays[name] for name in SESSION_ARRAYS if name != "scale"} | {"scale_0": np.ones(())}
-    steps = np.full(len(arrays["history_step"]), np.nan)
-    arrays = {**arrays, **one_session, "history_gradient_norm": steps, "starts": np.zeros((0, 2))}
-    scale = model.features(_session(words, arrays, 0).recording).scale
-    return {**header, "sessions": [words], "starts": [], "approximation": None}, {**arrays, "scale_0": np.array(scale)}
+def _digest(header: Mapping[str, Any], members: Mapping[str, bytes]) -> str:
+    """SHA-256 of the words and of every member with its name."""
+    words = {name: value for name, value in header.items() if name != "sha256"}
+    digest = hashlib.sha256(_text(words, sort_keys=True))
+    for name in sorted(members):
+        digest.update(f"\0{name}\0{len(members[name])}\0".encode("utf-8", "surrogatepass"))
+        digest.update(members[name])
+    return digest.hexdigest()

@@ -25,7 +25,7 @@ import numpy as np
 import pandas as pd
 
 from ltc_causal.errors import InputError, one_of
-from ltc_causal.files import atomic_write
+from ltc_causal.io.writing import file_path, whole_file
 
 OPENING = ("{", "[", "null")  # how JSON text that stands for something else than text begins
 
@@ -35,8 +35,8 @@ def write_graph(graph: nx.DiGraph, path: str | Path) -> None:
 
     Raises `InputError` for a suffix that is none of .graphml, .gexf, .gml, .json, .csv, .dot and .dagitty.
     """
-    writer = WRITERS[one_of("The suffix of write_graph(path)", Path(path).suffix, list(WRITERS))]
-    with atomic_write(path) as temporary:
+    writer = WRITERS[one_of("The suffix of write_graph(path)", file_path(path).suffix, list(WRITERS))]
+    with whole_file(path) as temporary:
         writer(graph, temporary)
 
 
@@ -45,7 +45,7 @@ def read_graph(path: str | Path) -> nx.DiGraph:
 
     Raises `InputError` for a suffix that is none of .graphml, .gexf, .gml, .json and .csv, or a file that is not there.
     """
-    reader = READERS[one_of("The suffix of read_graph(path)", Path(path).suffix, list(READERS))]
+    reader = READERS[one_of("The suffix of read_graph(path)", file_path(path).suffix, list(READERS))]
     if not Path(path).is_file():
         raise InputError(f"There is no file {str(path)!r} to read a graph from: check the path.")
     return reader(path)
@@ -53,7 +53,7 @@ def read_graph(path: str | Path) -> nx.DiGraph:
 
 def write_graphml(graph: nx.Graph, path: str | Path) -> None:
     """Write a graph with all its attributes as GraphML, whatever the suffix; `read_graph` or networkx read it back."""
-    with atomic_write(path) as temporary:
+    with whole_file(path) as temporary:
         nx.write_graphml(_flat(graph), temporary)
 
 

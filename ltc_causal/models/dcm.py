@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ltc_causal.core import html
 from ltc_causal.core.coupling import Coupling, connection_mask, connection_masks, connection_name
 from ltc_causal.core.data import Inputs, Recording
 from ltc_causal.core.gaussian import Gaussian
@@ -158,6 +159,11 @@ class DCM:
 
     def __repr__(self) -> str:
         return f"DCM({self.describe()})"
+
+    def _repr_html_(self) -> str:
+        masks = {"A": self.intrinsic & ~np.eye(len(self.regions), dtype=bool), "B": self.modulatory, "C": self.driving, "D": self.gating}
+        facts = [("model", self.describe()), ("observation", self.observation)]
+        return html.card("DCM", facts, Coupling(**masks, regions=tuple(self.regions), inputs=tuple(self.inputs)).to_frame().iloc[:, :4])
 
     def describe(self) -> str:
         """One line: kind, regions, inputs, number of free parameters."""

@@ -83,3 +83,12 @@ def response(n: int, dt: float, echo_time: float) -> Array:
         h[k] = slopes @ x
         x = step @ x
     return h
+
+
+def transfer(omega: Array, echo_time: float) -> NDArray[np.complex128]:
+    """The same in the frequency domain: signal per activity at angular frequencies in 1/s, shape of `omega`."""
+    H = _expansion()
+    driven = np.zeros(4)
+    driven[0] = 1.0
+    there = np.linalg.solve(1j * omega[:, None, None] * np.eye(4) - H, np.broadcast_to(driven[:, None], (len(omega), 4, 1)))
+    return there[:, :, 0] @ signal_slopes(echo_time)

@@ -6,12 +6,11 @@ With one linear haemodynamic response for all regions, dx/dt = A x + C u holds f
 Variants, and how they differ: `docs/regression-dcm.md`. Bilinear terms, in the TAPAS variants only, follow TAPAS: the product of the
 deconvolved signal with the convolved input, convolved again.
 
-Lives here: the model and the regressions it poses. Does not live here: the spectral arithmetic (`numerics.spectral_regression`), inversion
-(`inference.regression`).
+Lives here: the model and what it poses to its inversion. Does not live here: TAPAS's regressions (`tapas`), inversion (`inference.regression`).
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any
 
@@ -22,9 +21,10 @@ from ltc_causal.core.blocks import Blocks
 from ltc_causal.core.coupling import Coupling, connection_mask, connection_masks, edge_name
 from ltc_causal.core.data import Inputs, Recording
 from ltc_causal.core.gaussian import Gaussian
-from ltc_causal.core.regression import RegressionProblem, SmoothedProblem
+from ltc_causal.core.regression import NetworkProblem, RegressionProblem, SmoothedProblem
 from ltc_causal.errors import InputError, known_name, one_of, read_only, unique_names
-from ltc_causal.models.linear_system import LinearSystem, response
+from ltc_causal.models import tapas
+from ltc_causal.models.linear_system import LinearSystem, response, transfer
 from ltc_causal.models.specification import plain
 from ltc_causal.numerics import spectral_regression as spectral
 from ltc_causal.numerics.schedule import sample_bins
@@ -32,11 +32,8 @@ from ltc_causal.numerics.schedule import sample_bins
 Array = NDArray[np.float64]
 
 VARIANTS = ("corrected", "tapas15", "tapas14")
-BINS_AT_REST = 16  # bins a scan of TAPAS's grid, where no inputs state one
 DRIVING_SCALE = 16.0  # TAPAS gives C in sixteenths of Hz, as SPM does
-SELF_CONNECTION = -0.5  # Hz, prior mean
 SELF_SD = 0.15  # Hz, of the corrected variant
-CONFOUND_PRECISION = 1e-8
 SPARSITIES = tuple(np.round(np.arange(0.05, 0.951, 0.05), 2).tolist())
 
 
@@ -51,9 +48,11 @@ class RegressionDCM:
     driving : what each input drives (C), as (input, region) pairs or a boolean array (region, input); None for all
     modulatory : for each input, the connections that it changes (B), as in `DCM`; TAPAS variants without sparsity only
     variant : "tapas15" or "tapas14" for what those versions of TAPAS compute, with their faults; "corrected" for a likelihood that knows of the
-        noise in the regressors, with honest intervals (needs inputs)
-    sparse : whether each connection has an indicator, the probability that it is there; TAPAS variants only
-    sparsity : prior probability of a connection (`sparse` only), or several to choose from by the free energy; by default 0.05, 0.1, ... 0.95
+        noise in the regressors, with honest intervals
+    sparse : whether each connection of `intrinsic` has an indicator, the probability that it is there (`fit.inclusion`). In the
+        corrected variant a connection's strength and interval are then those that it has if it is there
+    sparsity : prior probability of a connection of a sparse TAPAS model, or several to choose from by the free energy; by default 0.05, 0.1, ...
+        0.95. The corrected variant finds it from the data
     informed : whether a sparse TAPAS model's prior knows `intrinsic`; otherwise it considers all connections, as TAPAS does
     restrict_inputs : whether a sparse TAPAS model's inputs drive what `driving` says and nothing else
     filter_strength : of the TAPAS variants' noise filter, in sd; 0 for none
@@ -62,8 +61,7 @@ class RegressionDCM:
     Parameters are A, B (Hz) and C, each column by column. C is in Hz in the corrected variant and with `simulated`; else in sixteenths of Hz
     as TAPAS gives it, while its covariance is of C in Hz (a fault of TAPAS that is kept). `coupling` gives Hz in every variant.
 
-    A design of D columns (regions, inputs, confounds) and T scans takes 8 T (D + N) bytes, its Gram matrix and eigenvectors 24 D^2 for each
-    thread; the posterior covariance, of N D^2 numbers, is never stored but made region by region when asked for.
+    How much memory a fit takes: `docs/regression-dcm.md`.
     """
 
     regions: Sequence[str]
@@ -113,15 +111,6 @@ class RegressionDCM:
             )
         if self.filter_strength < 0:
             raise InputError(f"RegressionDCM filter_strength must be 0 (no filter) or positive, got {self.filter_strength!r}.")
-        if self.variant == "corrected" and self.sparse:
-            raise InputError(
-                "RegressionDCM sparse is there only as TAPAS has it, since its indicators are not to be relied on where signals are alike: choose "
-                "variant='tapas15', or prune a corrected fit by the probabilities of its connections."
-            )
-        if self.variant == "corrected" and not self.inputs:
-            raise InputError(
-                "At rest the regression is biased, and no variant of it has honest intervals: choose variant='tapas15' knowing that."
-            )
 
     # --- in words -------------------------------------------------------------------------------------------------------------------
 
@@ -131,7 +120,8 @@ class RegressionDCM:
         names = ", ".join(self.regions) if n <= 8 else f"{n} regions ({', '.join(self.regions[:3])}, ...)"
         given = f"inputs {', '.join(self.inputs)}" if self.inputs else "no inputs (rest)"
         kind = "Sparse regression DCM" if self.sparse else "Regression DCM"
-        return f"{kind} ({self.variant}) of {names} with {given}; {len(self.edge_names)} parameters, one regression a region."
+        how = "fitted as a whole" if self._whole else "one regression a region"
+        return f"{kind} ({self.variant}) of {names} with {given}; {len(self.edge_names)} parameters, {how}."
 
     def to_spec(self) -> dict[str, Any]:
         """The model as plain JSON values; `RegressionDCM.from_spec` reads it."""
@@ -148,6 +138,27 @@ class RegressionDCM:
         masks = {name: np.array(spec[name], dtype=bool).reshape(shape) for name, shape in shapes.items()}
         return cls(**{**spec, **masks})
 
+    def with_likely(self, inclusion: Array, probability: float = 0.5) -> "RegressionDCM":
+        """The same model without indicators, of the connections that are at least that likely; `inclusion` is that of a sparse fit.
+
+        What is asked of a whole network, effects and predictions, is asked of its fit: that of the sparse model gives each connection the strength
+        that it has if it is there.
+
+        Raises `InputError` if there is not one probability for each connection.
+        """
+        z = np.zeros(0) if inclusion is None else np.asarray(inclusion, dtype=float)
+        if z.shape != (len(self.edge_names),):
+            raise InputError(
+                f"RegressionDCM.with_likely needs the inclusion of a sparse fit, {len(self.edge_names)} numbers, got {z.shape}."
+            )
+        masks = {}
+        for kind, name in enumerate("ABC"):
+            mask = np.zeros_like(self.parameter_masks[name])
+            there = self.parameter_masks[name].transpose(*range(mask.ndim - 2), -1, -2)
+            mask.transpose(*range(mask.ndim - 2), -1, -2)[there] = z[self._entries[2] == kind] >= probability
+            masks[name] = mask
+        return replace(self, intrinsic=masks["A"], driving=masks["C"], sparse=False)
+
     # --- parameters -----------------------------------------------------------------------------------------------------------------
 
     @property
@@ -156,12 +167,17 @@ class RegressionDCM:
         return self.variant != "corrected"
 
     @property
+    def _whole(self) -> bool:
+        """Whether the network is fitted as a whole, not region by region."""
+        return not self.tapas and (self.sparse or not self.inputs)
+
+    @property
     def driving_scale(self) -> float:
         """Parameters of C per Hz."""
         return DRIVING_SCALE if self.tapas and not self.simulated else 1.0
 
     @cached_property
-    def _masks(self) -> dict[str, NDArray[np.bool_]]:
+    def parameter_masks(self) -> dict[str, NDArray[np.bool_]]:
         """Which entries of A, B and C are parameters."""
         whole = self.sparse and self.tapas
         return {
@@ -174,7 +190,7 @@ class RegressionDCM:
     def _entries(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         """Of each parameter the target, the column of the design, and the matrix (0, 1, 2 for A, B, C)."""
         n, m = len(self.regions), len(self.inputs)
-        masks = self._masks
+        masks = self.parameter_masks
         blocks = m * n if self.modulatory.any() else 0
         source, target = np.nonzero(masks["A"].T)
         by, there, here = np.nonzero(masks["B"].transpose(0, 2, 1))
@@ -187,11 +203,12 @@ class RegressionDCM:
     def edge_names(self) -> tuple[str, ...]:
         """Names of the connections, which are the parameters."""
         regions, inputs = tuple(self.regions), tuple(self.inputs)
-        names = [f"A[{regions[j]}->{regions[i]}]" for j, i in np.argwhere(self._masks["A"].T)]
+        names = [f"A[{regions[j]}->{regions[i]}]" for j, i in np.argwhere(self.parameter_masks["A"].T)]
         names += [
-            edge_name("B", regions[int(j)], regions[int(i)], inputs[int(k)]) for k, j, i in np.argwhere(self._masks["B"].transpose(0, 2, 1))
+            edge_name("B", regions[int(j)], regions[int(i)], inputs[int(k)])
+            for k, j, i in np.argwhere(self.parameter_masks["B"].transpose(0, 2, 1))
         ]
-        return tuple(names + [f"C[{inputs[k]}->{regions[i]}]" for k, i in np.argwhere(self._masks["C"].T)])
+        return tuple(names + [f"C[{inputs[k]}->{regions[i]}]" for k, i in np.argwhere(self.parameter_masks["C"].T)])
 
     def parameters_of(self, region: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Where a region's connections stand among the parameters, and in the design."""
@@ -211,7 +228,7 @@ class RegressionDCM:
         """Of the parameters; the corrected variant learns the spread of A and of C from the data, and this is where it begins."""
         n = len(self.regions)
         target, column, kind = self._entries
-        mean = np.where((kind == 0) & (target == column), SELF_CONNECTION, 0.0)
+        mean = np.where((kind == 0) & (target == column), tapas.SELF_CONNECTION, 0.0)
         own, between = (1 / (8 * n), 8 / n) if self.tapas else (SELF_SD**2, 0.25)
         variance = np.where(kind == 0, np.where(target == column, own, between), 1.0)
         positions = [self.parameters_of(region)[0] for region in range(n)]
@@ -244,9 +261,9 @@ class RegressionDCM:
         values = np.asarray(theta) * self._factors
         _, _, kind = self._entries
         A, B, C = np.zeros((n, n), values.dtype), np.zeros((m, n, n), values.dtype), np.zeros((n, m), values.dtype)
-        A.T[self._masks["A"].T] = values[kind == 0]
-        B.transpose(0, 2, 1)[self._masks["B"].transpose(0, 2, 1)] = values[kind == 1]
-        C.T[self._masks["C"].T] = values[kind == 2]
+        A.T[self.parameter_masks["A"].T] = values[kind == 0]
+        B.transpose(0, 2, 1)[self.parameter_masks["B"].transpose(0, 2, 1)] = values[kind == 1]
+        C.T[self.parameter_masks["C"].T] = values[kind == 2]
         return A, B, C
 
     def coupling(self, theta: NDArray, state: NDArray | None = None, inputs: NDArray | None = None) -> Coupling:
@@ -268,18 +285,28 @@ class RegressionDCM:
 
     # --- regression -----------------------------------------------------------------------------------------------------------------
 
-    def regression(self, recording: Recording) -> RegressionProblem | SmoothedProblem:
-        """The regressions that a recording poses.
+    def regression(self, recording: Recording) -> RegressionProblem | SmoothedProblem | NetworkProblem:
+        """What a recording poses: regressions, on the signal itself or on what the inputs explain of it; at rest or sparse the network as a whole.
 
         Raises `InputError` if a TAPAS variant's input grid does not divide a scan.
         """
         recording = recording.select(self.regions)
-        return self._tapas_problem(recording) if self.tapas else self._smoothed_problem(recording)
+        if self.tapas:
+            return tapas.tapas_problem(self, recording)
+        return self._network_problem(recording) if self._whole else self._smoothed_problem(recording)
+
+    def _network_problem(self, recording: Recording) -> NetworkProblem:
+        series, echo_time = recording.series, recording.echo_time
+        driven = self._driven(recording) if self.inputs else np.zeros((len(series.values), 0))
+        return NetworkProblem(
+            series.values, recording.confounds, series.dt, recording.delays, driven, lambda omega: transfer(omega, echo_time), self.intrinsic,
+            self.driving, tapas.SELF_CONNECTION, SELF_SD, self.sparse,
+        )  # fmt: skip
 
     def _smoothed_problem(self, recording: Recording) -> SmoothedProblem:
         return SmoothedProblem(
             recording.series.values, self._driven(recording), recording.confounds, recording.series.dt, self.intrinsic, self.driving,
-            SELF_CONNECTION, SELF_SD,
+            tapas.SELF_CONNECTION, SELF_SD,
         )  # fmt: skip
 
     def _driven(self, recording: Recording) -> Array:
@@ -289,93 +316,6 @@ class RegressionDCM:
         h = response(n_bin + 1, inputs.dt, recording.echo_time)
         whole = np.fft.irfft(np.fft.rfft(inputs.values, 2 * n_bin + 2, axis=0) * np.fft.rfft(h, 2 * n_bin + 2)[:, None], axis=0)
         return whole[sample_bins(n_bin, n_scan, [float(np.mean(recording.delays))], inputs.dt)[:, 0]]
-
-    def _tapas_problem(self, recording: Recording) -> RegressionProblem:
-        y, dt = recording.series.values, recording.series.dt
-        n_scan, n = y.shape
-        ratio = self._bins_per_scan(recording)
-        h = spectral.tapas_response(ratio * n_scan, dt / ratio)
-        drivers = self._regressors(recording, h, ratio)
-        U = np.fft.rfft(drivers, axis=0)
-        Y = np.fft.rfft(y, axis=0)
-        keep, last = spectral.kept_frequencies(Y, h[::ratio], U if self.inputs else None, self.filter_strength, n_scan)
-        Y *= keep
-        target = spectral.forward_difference(n_scan, dt)[:, None] * Y
-        products = self._products(Y, h[::ratio], drivers, n_scan)
-        m = len(self.inputs)
-        rows = spectral.real_rows(np.concatenate([Y, *products[:m], U, *products[m:]], axis=1), target, last, n_scan)
-        mean, precision = self._column_prior(drivers.shape[1], bool(products))
-        inclusion = tuple(self._inclusion(p, drivers.shape[1]) for p in self.sparsity) if self.sparse else ()
-        count = spectral.counted(rows)
-        return RegressionProblem(
-            rows.design,
-            rows.target,
-            rows.ends,
-            count,
-            mean,
-            precision,
-            inclusion,
-            ratio=float(ratio) if self.variant == "tapas14" else None,
-        )
-
-    def _bins_per_scan(self, recording: Recording) -> int:
-        if not self.inputs:
-            return BINS_AT_REST
-        ratio = recording.series.dt / recording.inputs.dt
-        if abs(ratio - round(ratio)) > 1e-6 or len(recording.inputs.values) != round(ratio) * len(recording.series.values):
-            raise InputError(
-                f"RegressionDCM(variant={self.variant!r}) reads every so many bins of the inputs, but a scan of {recording.series.dt:g} s is "
-                f"{ratio:g} bins of {recording.inputs.dt:g} s: give inputs on a grid that divides the scan."
-            )
-        return int(round(ratio))
-
-    def _regressors(self, recording: Recording, h: Array, ratio: int) -> Array:
-        """Convolved inputs and confounds at the scans, shape (scan, column); at rest without the constant, which TAPAS does not have there."""
-        X0 = recording.confounds
-        if not self.inputs:
-            return X0[:, np.ptp(X0, axis=0) > 0]
-        driven = spectral.circular_convolution(self.prepared_inputs(recording.inputs).values, h)[::ratio]
-        if self.simulated:
-            return np.concatenate([driven / ratio, X0[:, :-1]], axis=1)
-        return np.concatenate([driven, X0], axis=1)
-
-    def _products(self, Y: NDArray, h: Array, drivers: Array, n: int) -> list[NDArray]:
-        """TAPAS's bilinear regressors, a block (frequency, region) for each input and confound."""
-        if not self.modulatory.any():
-            return []
-        H = np.fft.rfft(h)[:, None]
-        x = np.fft.irfft(Y / H, n, axis=0)
-        return [H * np.fft.rfft(x * driver[:, None], axis=0) for driver in drivers.T]
-
-    def _column_prior(self, n_driver: int, bilinear: bool) -> tuple[Array, Array]:
-        """Prior mean and precision, shape (region, column)."""
-        n, m = len(self.regions), len(self.inputs)
-        own = np.eye(n, dtype=bool)
-        A = np.where(own, 8.0 * n, n / 8)
-        A = A if self.sparse else np.where(self.intrinsic, A, np.inf)
-        # TAPAS lets the blocks of the confounds have the first input's connections.
-        B = [np.where(self.modulatory[k if k < m else 0], 1.0, np.inf) for k in range(n_driver)] if bilinear else []
-        C = np.ones((n, n_driver))
-        if not self.sparse:
-            C[:, :m][~self.driving] = np.inf
-        if m and n_driver > m and not self.simulated:
-            C[:, -1] = 1.0 if self.sparse else CONFOUND_PRECISION
-        precision = np.concatenate([A, *B[:m], C, *B[m:]], axis=1)
-        mean = np.zeros(precision.shape)
-        mean[:, :n][own] = SELF_CONNECTION
-        return mean, precision
-
-    def _inclusion(self, p: float, n_driver: int) -> Array:
-        """Prior probability of each column of a sparse TAPAS model, shape (region, column)."""
-        n, m = len(self.regions), len(self.inputs)
-        A = p * self.intrinsic if self.informed else np.full((n, n), p)
-        np.fill_diagonal(A, 1.0)
-        C = np.full((n, n_driver), p)
-        if self.restrict_inputs:
-            C[:, :m] = self.driving
-        if m and n_driver > m and not self.simulated:
-            C[:, -1] = 1.0
-        return np.concatenate([A, C], axis=1)
 
     def explained(self, theta: Array, recording: Recording) -> Array:
         """Each region's signal as its inputs and the other regions' measured signals make it, shape (scan, region).
@@ -388,8 +328,8 @@ class RegressionDCM:
         if not self.inputs:
             driven = np.zeros((n, 0))
         elif self.tapas:
-            ratio = self._bins_per_scan(recording)
-            driven = self._regressors(recording, spectral.tapas_response(ratio * n, dt / ratio), ratio)[:, : len(self.inputs)]
+            ratio = tapas.bins_per_scan(self, recording)
+            driven = tapas.regressors(self, recording, spectral.tapas_response(ratio * n, dt / ratio), ratio)[:, : len(self.inputs)]
         else:
             driven = self._driven(recording)
         rate = spectral.forward_difference(n, dt) if self.tapas else 2j * np.pi * np.fft.rfftfreq(n, dt)

@@ -15,10 +15,11 @@ import torch
 from torch import nn
 from torch.nn.functional import softplus
 
+from ltc_causal.networks import compiled
 from ltc_causal.networks.circuit import Circuit
 from ltc_causal.networks.lstm import MemoryCell
 from ltc_causal.networks.sequence import Clock, SequenceNetwork, State, Tensor, step_by_step, uniform
-from ltc_causal.networks.solvers import Fused, Solver, settings_of, solver_of
+from ltc_causal.networks.solvers import EPSILON, Fused, Solver, settings_of, solver_of
 from ltc_causal.networks.synapses import Synapses
 
 LEAK, REST, CAPACITANCE = (0.001, 1.0), (-0.2, 0.2), (0.4, 0.6)  # where they begin (ncps 1.0.1); leak and capacitance before softplus
@@ -37,6 +38,7 @@ class LTC(SequenceNetwork):
         self, circuit: Circuit | dict[str, Any], solver: Solver | dict[str, Any] | None = None, mixed_memory: bool = False, seed: int = 0
     ):
         super().__init__()
+        self.compiled = True
         circuit = Circuit.of_settings(circuit) if isinstance(circuit, dict) else circuit
         self.circuit, self.solver = circuit, solver_of(Fused() if solver is None else solver)
         self.settings = {"circuit": circuit.settings(), "solver": settings_of(self.solver), "mixed_memory": mixed_memory, "seed": seed}
@@ -64,6 +66,13 @@ class LTC(SequenceNetwork):
 
     def course(self, inputs: Tensor, clock: Clock, state: State) -> tuple[Tensor, State]:
         """Potentials v after every step, shape (batch, time, unit)."""
+        if (
+            self.compiled
+            and self.memory is None
+            and isinstance(self.solver, Fused)
+            and compiled.can_run((inputs, clock.dt, *state, *self.parameters()))
+        ):
+            return self._compiled_course(inputs, clock, state[0], self.solver.unfolds)
         leak, rest, capacitance = self.membranes()
         between = self.between.rows()
         # What the inputs open does not depend on the state: for all steps at once.
@@ -85,6 +94,27 @@ class LTC(SequenceNetwork):
             return (self.solver.advance(balance, capacitance, v, dt), *memory)
 
         return step_by_step(advance, drive, clock, state)
+
+    def _compiled_course(self, inputs: Tensor, clock: Clock, v: Tensor, unfolds: int) -> tuple[Tensor, State]:
+        leak, rest, capacitance = self.membranes()
+        h = clock.dt / unfolds
+        h = h if clock.still is None else torch.where(clock.still, torch.zeros_like(h), h)
+        u, sensory, between = self.mapped(inputs), self.sensory, self.between
+        pull = sensory.openings(), leak * rest, leak + EPSILON
+        if between.better_across(u):
+            # Each step of each sequence is a lane of its own to the sensory synapses.
+            lanes = compiled.to_lanes(u.flatten(0, 1).unsqueeze(1))
+            n0, d0 = (
+                compiled.from_lanes(one, u.shape[0] * u.shape[1]).reshape(*u.shape[:2], -1)
+                for one in compiled.open_synapses(sensory.listed, lanes, *pull)
+            )
+            hidden = compiled.course_across(between.across(u.dtype), unfolds, h, n0, d0, capacitance, v, between.openings())
+        else:
+            n0, d0 = compiled.open_synapses(sensory.listed, compiled.to_lanes(u), *pull)
+            h, v = compiled.to_lanes(h), compiled.to_lanes(v)
+            hidden = compiled.course(between.listed, unfolds, h, n0, d0, capacitance, v, between.openings())
+            hidden = compiled.from_lanes(hidden, len(inputs))
+        return hidden, (hidden[:, -1],)
 
     def read(self, hidden: Tensor) -> Tensor:
         """Outputs of the first units, shape (batch, time, output)."""

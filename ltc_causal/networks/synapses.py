@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn.functional import pad, softplus
 
+from ltc_causal.networks.compiled import Across, Listed, Openings, lanes_in
 from ltc_causal.networks.sequence import Tensor, uniform
+from ltc_causal.numerics.liquid_steps import LOG2
 
 # Where the parameters begin (ncps 1.0.1); the weight before softplus
 WEIGHT, SLOPE, THRESHOLD = (0.001, 1.0), (3.0, 8.0), (0.3, 0.8)
@@ -57,10 +59,16 @@ class Synapses(nn.Module):
     place: Tensor
     source: Tensor | None
     slot: Tensor | None
+    order: Tensor | None
 
     def __init__(self, target: NDArray, source: NDArray, polarity: NDArray, n_target: int, n_source: int, generator: torch.Generator):
         super().__init__()
         count, places = len(target), _places(target, source)
+        self._across: dict[int, Across] = {}
+        order = np.lexsort((source, target))
+        self.listed = Listed(
+            np.searchsorted(target[order], np.arange(n_target + 1)), source[order].astype(np.int64), target[order].astype(np.int64)
+        )
         self.weight, self.slope = uniform(count, *WEIGHT, generator), uniform(count, *SLOPE, generator)
         self.threshold, self.size = uniform(count, *THRESHOLD, generator), nn.Parameter(torch.full((count,), UNIT_SIZE))
         occupied = np.unique(target)
@@ -72,12 +80,34 @@ class Synapses(nn.Module):
         self.register_buffer(
             "source", None if count == n_target * n_source else torch.from_numpy(np.append(source, 0)[places]), persistent=False
         )
+        self.register_buffer("order", None if (order == np.arange(count)).all() else torch.from_numpy(order), persistent=False)
         self.register_buffer("slot", None if len(occupied) == n_target else torch.from_numpy(slot), persistent=False)
 
     def numbers(self) -> dict[str, Tensor]:
         """w, sigma, mu and e of each synapse, shape (synapse,), by the names weight, slope, threshold and reversal."""
         e = self.polarity * softplus(self.size)
         return {"weight": softplus(self.weight), "slope": self.slope, "threshold": self.threshold, "reversal": e}
+
+    def openings(self) -> Openings:
+        """The same as compiled code takes them, in the order of `listed`."""
+        w, sigma, mu, e = self.numbers().values()
+        slope = sigma * (-1 / LOG2)
+        found = slope, -slope * mu, w * e, w
+        return Openings(*(found if self.order is None else (one[self.order] for one in found)))
+
+    def across(self, dtype: torch.dtype) -> Across:
+        """The same for one sequence at a time."""
+        lanes = lanes_in(dtype)
+        if lanes not in self._across:
+            self._across[lanes] = Across.of(self.listed, lanes)
+        return self._across[lanes]
+
+    def better_across(self, inputs: Tensor) -> bool:
+        """Whether sequences, shape (batch, ...), are run sooner one by one, which gives no gradient."""
+        if torch.is_grad_enabled():
+            return False
+        blocks = -(-len(inputs) // lanes_in(inputs.dtype))
+        return len(inputs) * len(self.across(inputs.dtype).source) < blocks * len(self.listed.source)
 
     def rows(self) -> Rows:
         """The same in rows; a place without a synapse has weight 0."""

@@ -17,13 +17,15 @@ from ltc_causal.group.peb import GroupFit
 from ltc_causal.plotting.style import GREY, MARKERS, PALE, SERIES, axes, styled
 
 DIAMOND = 0.35  # half its height, in rows
+ROW, TALLEST = 0.17, 10.0  # inches, of a row and of all of them
+NAMED = 60  # more subjects than this have no names: there is no room to read them
 
 
 @styled
 def plot_forest(group: GroupFit, connection: str, by: str | None = None, probability: float = 0.9, ax: Axes | None = None) -> Axes:
     """One connection in Hz: each subject's own posterior, the group's mean as a diamond, and the spread between subjects as a band.
 
-    connection : its name, such as "A[V1->V5]"
+    connection : its name, such as "A[V1->V5]"; of more than 60 subjects the names are left out
     by : a factor of the group's design; its levels stand apart, each with a diamond of its own
     probability : of every interval and of the band
 
@@ -32,8 +34,8 @@ def plot_forest(group: GroupFit, connection: str, by: str | None = None, probabi
     if by is not None and by not in group.design.levels:
         raise InputError(f"plot_forest(by) must be one of the design's factors {list(group.design.levels)}, got {by!r}.")
     levels: Sequence = (None,) if by is None else group.design.levels[by]
-    ax = axes(ax, height=0.17 * (len(group.subjects) + 2.5 * len(levels)) + 0.7)
-    half, y = float(ndtri((1 + probability) / 2)), 0
+    ax = axes(ax, height=min(ROW * (len(group.subjects) + 2.5 * len(levels)), TALLEST) + 0.7)
+    half, y, few = float(ndtri((1 + probability) / 2)), 0, len(group.subjects) <= NAMED
     ticks: dict[float, str] = {}
     for number, level in enumerate(levels):
         colour, marker = SERIES[number % len(SERIES)], MARKERS[number % len(MARKERS)]
@@ -43,11 +45,11 @@ def plot_forest(group: GroupFit, connection: str, by: str | None = None, probabi
         e = known_name("connection", connection, expected.posterior.names, "the group's coupling")
         mean, sd, spread = expected.posterior.mean[e], expected.posterior.sd[e], expected.between_sd[e]
         ax.fill_betweenx([y - 0.6, y + len(names) + 0.6], mean - half * spread, mean + half * spread, color=PALE, linewidth=0, zorder=0)
-        for name in names:
-            own = _posterior(group, name).marginal([connection])
-            ax.errorbar(own.mean, [y], xerr=half * own.sd, fmt=marker, color=colour, markersize=3.5, elinewidth=1.1)
-            ticks[y] = name
-            y += 1
+        own = [_posterior(group, name).marginal([connection]) for name in names]
+        means, sds, rows = [one.mean[0] for one in own], np.array([one.sd[0] for one in own]), range(y, y + len(names))
+        ax.errorbar(means, rows, xerr=half * sds, fmt=marker, color=colour, markersize=3.5 if few else 1.5, elinewidth=1.1 if few else 0.4)
+        ticks |= dict(zip(rows, names, strict=True)) if few else {}
+        y += len(names)
         corners = [(mean - half * sd, y), (mean, y - DIAMOND), (mean + half * sd, y), (mean, y + DIAMOND)]
         ax.add_patch(Polygon(corners, closed=True, facecolor=colour, edgecolor=colour, zorder=3))
         ticks[y] = "group" if by is None else f"{by} {level}"

@@ -144,6 +144,45 @@ def test_an_executor_of_the_users_that_breaks_is_reported(tmp_path):
     same(fit_many(MODEL, RECORDINGS, workers=1, folder=tmp_path))
 
 
+class KilledWorker(Exception):
+    """As dask names what it gives for a task whose workers died."""
+
+
+class Cluster(Executor):
+    """Loses two subjects that were under way together; one of them kills its worker whenever it is tried."""
+
+    _max_workers = 2
+
+    def __init__(self):
+        self.tried = []
+
+    def submit(self, fn, /, task):
+        self.tried.append(task.name)
+        future = Future()
+        if task.name == "sub-2" or (task.name == "sub-3" and self.tried.count("sub-3") == 1):
+            future.set_exception(KilledWorker(task.name))
+        else:
+            future.set_result(fn(task))
+        return future
+
+
+def test_who_died_beside_a_deadly_subject_on_a_cluster_is_tried_again():
+    cluster = Cluster()
+    fits = fit_many(MODEL, RECORDINGS, executor=cluster)
+    same(fits, [name for name in RECORDINGS if name != "sub-2"])
+    assert set(fits.failures) == {"sub-2"} and "worker died" in fits.failures["sub-2"]
+    assert cluster.tried[:6] == list(RECORDINGS) and sorted(cluster.tried[6:]) == ["sub-2", "sub-3"]
+
+
+def test_files_of_something_else_are_replaced_if_that_is_asked_for(tmp_path):
+    one = {"sub-0": RECORDINGS["sub-0"]}
+    fit_many(MODEL, {"sub-0": RECORDINGS["sub-1"]}, folder=tmp_path, workers=1)
+    same(fit_many(MODEL, one, folder=tmp_path, workers=1, replace=True), ["sub-0"])
+    moment = (tmp_path / "sub-0.fit").stat().st_mtime_ns
+    fit_many(MODEL, one, folder=tmp_path, workers=1, replace=True)
+    assert (tmp_path / "sub-0.fit").stat().st_mtime_ns == moment
+
+
 def test_workers_compute_with_one_thread(tmp_path):
     def threads():
         from threadpoolctl import threadpool_info

@@ -218,6 +218,26 @@ def test_in_words():
     assert row["probability_positive"] > 0.99 and np.isnan(row["between_sd"])
 
 
+def test_signals_that_were_scaled_down_are_said():
+    fits, table = dcm_group()
+
+    def scaled(*factors):
+        return {
+            name: replace(fit, sessions=tuple(replace(one, scale=factors[k % len(factors)]) for one in fit.sessions))
+            for k, (name, fit) in enumerate(fits.items())
+        }
+
+    (sentence,) = peb(scaled(0.5, 0.8), table).doubts
+    assert (
+        "of 8 subject(s) were scaled down, by factors of 0.5 to 0.8" in sentence
+        and "signal_range=None" in sentence
+        and sentence in str(peb(scaled(0.5, 0.8), table))
+    )
+    assert peb(scaled(1.0), table).doubts == [] and "of 4 subject(s)" in peb(scaled(1.0, 0.6), table).doubts[0]
+    again = peb(peb(scaled(0.5, 0.8), table).subjects, table)  # of what a group keeps, as of the fits
+    assert again.doubts == [sentence]
+
+
 FITS = LinearGroup(centred(np.arange(5)), np.zeros((2, 2)), np.ones(2), np.ones(2)).fits()
 
 

@@ -1,8 +1,10 @@
-"""A fit survives its file to the last bit, and nothing that is not a whole fit file is taken for one."""
+"""A result survives its file to the last bit, in this version and from earlier ones, and nothing that is not a whole file is taken for one."""
 
+import io
 import json
 import zipfile
 from dataclasses import replace
+from pathlib import Path
 
 import made
 import numpy as np
@@ -14,6 +16,8 @@ import ltc_causal as lc
 from ltc_causal.core.ascent import Approximation, Attempt, Status
 from ltc_causal.io import archive
 from ltc_causal.io.archive import load, read_header, save
+
+REFERENCE = Path(__file__).parents[1] / "reference" / "files"
 
 
 def flat(value, path=""):
@@ -95,13 +99,15 @@ def test_a_changed_byte_never_changes_a_number(tmp_path_factory, whole, place, c
         pass
 
 
-def rewritten(path, **header):
-    """The same file under another header."""
+def rewritten(path, digest=True, **header):
+    """The same file under another header, with a digest that fits it (unless told otherwise): made on purpose, not damaged."""
     with zipfile.ZipFile(path) as old:
         parts = {name: old.read(name) for name in old.namelist()}
-    parts[archive.HEADER] = json.dumps(json.loads(parts[archive.HEADER]) | header).encode()
+    words = json.loads(parts.pop(archive.HEADER)) | header
+    if digest:
+        words["sha256"] = archive._digest(words, {name.removesuffix(".npy"): content for name, content in parts.items()})
     with zipfile.ZipFile(path, "w") as new:
-        for name, content in parts.items():
+        for name, content in {archive.HEADER: json.dumps(words).encode(), **parts}.items():
             new.writestr(name, content)
 
 
@@ -109,16 +115,87 @@ def test_newer_version_is_refused(tmp_path):
     path = tmp_path / "a.fit"
     save(made.fit(), path)
     rewritten(path, version=archive.VERSION + 1, package="9.9")
-    with pytest.raises(lc.InputError, match=r"version 3 of the fit format .* up to 2: update ltc_causal .*9\.9"):
+    with pytest.raises(lc.InputError, match=r"version 4 of the fit format .* up to 3: update ltc_causal .*9\.9"):
         load(path)
 
 
-@pytest.mark.parametrize("header", [{"status": "SPLENDID"}, {"model": {"kind": "GLM"}}, {"parameters": ["a"]}, {"sessions": None}])
-def test_nonsense_in_the_header_is_refused(tmp_path, header):
+def words(path, *places):
+    """The header's words for a result, and a part of them that a test changes."""
+    with zipfile.ZipFile(path) as parts:
+        result = json.loads(parts.read(archive.HEADER))["result"]
+    part = result
+    for place in places:
+        part = part["fields"][place]
+    return result, part
+
+
+@pytest.mark.parametrize(
+    ("places", "change", "said"),
+    [
+        (("status",), {"is": "SPLENDID"}, "KeyError"),
+        (("model",), {"kind": "GLM"}, "KeyError"),
+        (("model",), {"kind": "GLM", "fields": {}}, "it holds a GLM, which this version does not know"),
+        (("model",), {"kind": ["DCM"]}, "TypeError"),
+        ((), {"kind": "Path", "fields": {}}, "it holds a Path"),
+        ((), {"kind": "array", "name": "absent"}, "KeyError"),
+        ((), {"fields": {"future": 1}}, r"its Fit has \['future'\], which this version does not know"),
+        (("posterior",), {"fields": {"names": ["a"], "mean": [0.0, 1.0], "cov": [[1.0]]}}, "A Gaussian of 1 names needs"),
+        (("posterior",), {"kind": "Blocks"}, "TypeError"),
+    ],
+)
+def test_nonsense_in_the_words_is_refused(tmp_path, places, change, said):
     path = tmp_path / "a.fit"
     save(made.fit(), path)
-    rewritten(path, **header)
-    with pytest.raises(lc.InputError, match="cannot be read as a fit"):
+    result, part = words(path, *places)
+    part |= change
+    rewritten(path, result=result)
+    with pytest.raises(lc.InputError, match=f"cannot be read as a fit or other result.*{said}"):
+        load(path)
+
+
+def test_what_was_changed_on_purpose_does_not_match_its_digest(tmp_path):
+    path = tmp_path / "a.fit"
+    save(made.fit(), path)
+    result, part = words(path)
+    part["fields"]["free_energy"] = 0.0
+    rewritten(path, digest=False, result=result)
+    with pytest.raises(lc.InputError, match="digest does not match"):
+        load(path)
+
+
+def test_an_array_put_in_the_place_of_another_does_not_match_the_digest(tmp_path):
+    path = tmp_path / "a.fit"
+    save(made.fit(), path)
+    with zipfile.ZipFile(path) as old:
+        parts = {name: old.read(name) for name in old.namelist()}
+    first, second = "history.step.npy", "history.predicted_gain.npy"
+    parts[first], parts[second] = parts[second], parts[first]
+    with zipfile.ZipFile(path, "w") as new:
+        for name, content in parts.items():
+            new.writestr(name, content)
+    with pytest.raises(lc.InputError, match="digest does not match"):
+        load(path)
+
+
+class Trap:
+    """What runs code as it is unpickled."""
+
+    def __reduce__(self):
+        return (pytest.fail, ("code of a file was run",))
+
+
+def test_a_pickle_in_the_file_is_not_run(tmp_path):
+    path = tmp_path / "a.fit"
+    save(made.fit(), path)
+    pickled = io.BytesIO()
+    np.lib.format.write_array(pickled, np.array([Trap()], dtype=object), allow_pickle=True)
+    with zipfile.ZipFile(path) as old:
+        parts = {name: old.read(name) for name in old.namelist()} | {"history.step.npy": pickled.getvalue()}
+    with zipfile.ZipFile(path, "w") as new:
+        for name, content in parts.items():
+            new.writestr(name, content)
+    rewritten(path)
+    with pytest.raises(lc.InputError, match="ValueError"):
         load(path)
 
 
@@ -139,7 +216,7 @@ def test_unknown_model_cannot_be_saved(tmp_path):
         pass
 
     fit = made.fit()
-    with pytest.raises(lc.InputError, match="Oracle cannot be saved"):
+    with pytest.raises(lc.InputError, match="A value of kind Oracle cannot be saved"):
         save(type(fit)(**{**vars(fit), "model": Oracle()}), tmp_path / "a.fit")
     assert list(tmp_path.iterdir()) == []
 
@@ -158,29 +235,32 @@ def test_stopped_while_writing_leaves_the_old_file(tmp_path, monkeypatch):
     assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
 
 
-def as_version_1(path):
-    """A file as the first version of the format had it: one session, its names in the header, no scale, starts or norms."""
-    with zipfile.ZipFile(path) as old:
-        parts = {name: old.read(name) for name in old.namelist()}
-    header = json.loads(parts.pop(archive.HEADER))
-    (session,) = header.pop("sessions")
-    header = {name: header[name] for name in header if name not in ("starts", "approximation")} | session | {"version": 1}
-    kept = {name.replace("_0.npy", ".npy"): content for name, content in parts.items() if name not in ("scale_0.npy", "starts.npy")}
-    kept.pop("history_gradient_norm.npy")
-    with zipfile.ZipFile(path, "w") as new:
-        for name, content in {**kept, archive.HEADER: json.dumps(header).encode()}.items():
-            new.writestr(name, content)
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_file_of_an_earlier_version_is_still_read(version):
+    """Files that these versions wrote of `made.fit(seed=5)`; the first knew no norms, starts or approximation."""
+    loaded = load(REFERENCE / f"version_{version}.fit")
+    fit = made.fit(seed=5)
+    if version == 1:
+        assert np.isnan(loaded.history.gradient_norm).all() and loaded.starts == () and loaded.approximation is None
+    else:
+        assert loaded.starts == (Attempt("the model's own", -3.5, Status.CONVERGED, 12, 0.0),)
+        assert loaded.approximation == Approximation(0.04, 0.31, "A[V1->V5]", False)
+        assert read_header(REFERENCE / "version_2.fit")["tags"] == {"made_from": "abc"}
+    assert_same(replace(fit, starts=loaded.starts, approximation=loaded.approximation), loaded)
 
 
-def test_a_file_of_version_1_is_still_read(tmp_path):
+def test_a_file_of_this_version_is_read_by_every_later_one():
+    assert_same(made.fit(seed=5), load(REFERENCE / "version_3.fit"))
+
+
+def test_a_field_that_a_file_lacks_takes_its_default(tmp_path):
+    """So that a later version may give a kind another field."""
     path = tmp_path / "a.fit"
-    fit = made.fit()
-    save(fit, path)
-    as_version_1(path)
-    loaded = load(path)
-    assert np.isnan(loaded.history.gradient_norm).all() and loaded.starts == () and loaded.approximation is None
-    known = replace(fit, history=replace(fit.history, gradient_norm=loaded.history.gradient_norm))
-    assert_same(known, loaded)
+    save(made.fit(), path)
+    result, part = words(path)
+    del part["fields"]["seed"], part["fields"]["inclusion"]
+    rewritten(path, result=result)
+    assert_same(replace(made.fit(), seed=None), load(path))
 
 
 def test_starts_and_approximation_come_back(tmp_path):

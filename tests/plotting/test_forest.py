@@ -1,5 +1,7 @@
 """The forest plot draws the group's numbers."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -21,8 +23,10 @@ def group():
 def test_one_row_a_subject_and_a_diamond_for_the_group(group):
     ax = plot_forest(group, "A[V1->V5]", probability=0.95)
     assert [label.get_text() for label in ax.get_yticklabels()] == ["s0", "s1", "s2", "s3", "s4", "s5", "group"]
-    points = [container[0].get_xdata()[0] for container in ax.containers]
+    ((line, _, (bars,)),) = ax.containers
+    points = np.array(line.get_xdata(), dtype=float)
     assert np.allclose(points, 0.3 + 0.02 * np.arange(6))
+    assert np.allclose([segment[:, 0] for segment in bars.get_segments()], points[:, None] + 1.95996 * 0.02 * np.array([-1, 1]), atol=1e-6)
     diamond = next(patch for patch in ax.patches if isinstance(patch, Polygon)).get_xy()
     coupling = group.coupling()
     e = coupling.posterior.names.index("A[V1->V5]")
@@ -35,6 +39,14 @@ def test_levels_stand_apart(group):
     ax = plot_forest(group, "A[V1->V5]", by="kind")
     assert [label.get_text() for label in ax.get_yticklabels()] == ["s0", "s2", "s4", "kind a", "s1", "s3", "s5", "kind b"]
     assert sum(isinstance(patch, Polygon) for patch in ax.patches) == 2
+
+
+def test_many_subjects_fit_on_a_page_without_their_names(group):
+    (first,) = list(group.subjects.values())[:1]
+    many = replace(group, subjects={f"s{k}": first for k in range(200)})
+    ax = plot_forest(many, "A[V1->V5]")
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["group"]
+    assert len(ax.containers[0][0].get_xdata()) == 200 and ax.figure.get_size_inches()[1] < 11
 
 
 def test_bad_input_is_said_in_a_sentence(group):

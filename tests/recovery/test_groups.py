@@ -1,7 +1,8 @@
 """Groups: an effect on one connection is found in simulated studies, and effects that are not there are claimed no oftener than promised.
 
 Each subject has its own couplings and haemodynamics. As for single subjects (docs/calibration.md), the noise prior is the wide one and signals are
-not rescaled: a stronger signal would be scaled down more, which looks like a weaker drive.
+not rescaled: scaled down, they saturate at another strength than the model has it, and a stronger one, scaled down more, looks like a weaker drive.
+What that costs is measured in docs/groups.md.
 """
 
 from dataclasses import replace
