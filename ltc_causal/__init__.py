@@ -88,6 +88,7 @@ if TYPE_CHECKING:  # for editors and type checkers; `_ON_FIRST_USE` says the sam
     from ltc_causal.reduction.project import Projection
     from ltc_causal.reduction.reduce import reduce_to_dcm
     from ltc_causal.reduction.refit import Refit
+    from ltc_causal.reduction.subsystem import Subsystem, subsystem
     from ltc_causal.reduction.symbolic import symbolic_coupling, symbolic_flow
     from ltc_causal.reduction.to_liquid import from_synaptic, to_liquid, to_synaptic
 
@@ -198,6 +199,8 @@ _ON_FIRST_USE = {
     "Projection": "ltc_causal.reduction.project",
     "reduce_to_dcm": "ltc_causal.reduction.reduce",
     "Refit": "ltc_causal.reduction.refit",
+    "Subsystem": "ltc_causal.reduction.subsystem",
+    "subsystem": "ltc_causal.reduction.subsystem",
     "symbolic_coupling": "ltc_causal.reduction.symbolic",
     "symbolic_flow": "ltc_causal.reduction.symbolic",
     "from_synaptic": "ltc_causal.reduction.to_liquid",
@@ -249,6 +252,7 @@ __all__ = [
     "SourceNetwork",
     "SpectralDCM",
     "Status",
+    "Subsystem",
     "SynapticNetwork",
     "Taylor",
     "TimeSeries",
@@ -323,6 +327,7 @@ __all__ = [
     "separated",
     "simulate",
     "strongly_connected_parts",
+    "subsystem",
     "summary_graph",
     "symbolic_coupling",
     "symbolic_flow",
