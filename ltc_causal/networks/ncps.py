@@ -1,7 +1,5 @@
 """Networks trained in ncps (1.0.1, torch) as ours, by its formulas: from a state dict alone, ncps need not be installed.
 
-Not yet held against ncps itself, only against its formulas written down again.
-
 ncps keeps synapses as dense (source, target) matrices beside a mask; what the mask leaves out is left out here. A reversal potential's sign
 becomes the circuit's polarity, also where training had flipped it.
 
