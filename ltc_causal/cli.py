@@ -136,6 +136,21 @@ def fit(
         raise typer.Exit(NOT_CONVERGED)
 
 
+@app.command()
+def doctor(fit: Annotated[Path, typer.Argument(help="A kept fit.")]) -> None:
+    """Say what may be wrong with a fit and with its recording, by fitting again under each suspicion."""
+    with _one_sentence():
+        from ltc_causal.core.result import Fit
+        from ltc_causal.errors import InputError
+        from ltc_causal.experiments.doctor import doctor as examine
+        from ltc_causal.io.archive import load
+
+        kept = load(fit)
+        if not isinstance(kept, Fit):
+            raise InputError(f"{fit} holds a {type(kept).__name__}, and the doctor looks at fits: keep one with ltc-causal fit --out.")
+        typer.echo(str(examine(kept)))
+
+
 def main() -> None:
     """Run the command line."""
     app()

@@ -191,6 +191,15 @@ def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path):
     assert result.exit_code == 2 and "cannot be made" in result.stderr
 
 
+def test_the_doctor_looks_at_a_kept_fit(tmp_path):
+    lc.save(lc.fit(made.model(), made.simulated()), tmp_path / "a.fit")
+    lc.save(made.simulated(), tmp_path / "recording")
+    result = call("doctor", tmp_path / "a.fit")
+    assert result.exit_code == 0 and "timing of the inputs" in result.stdout and "convergence" in result.stdout
+    other = call("doctor", tmp_path / "recording")
+    assert other.exit_code == 2 and other.stderr.startswith("Error: ") and "holds a Recording" in other.stderr
+
+
 def test_version():
     assert call("--version").stdout == f"ltc-causal {version('ltc_causal')}\n"
 
